@@ -1,0 +1,1 @@
+"""The models: the Protocol, a deterministic fake, and the torch backend."""
