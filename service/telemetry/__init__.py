@@ -1,0 +1,1 @@
+"""One event per inference, and the signals made from it."""

@@ -1,0 +1,402 @@
+"""Every name that leaves this project by telemetry, in one table.
+
+Semantic conventions first, the prefix `mgeo.` otherwise; base units; closed value sets for every metric attribute.
+`docs/telemetry.md`, the log schema, the views and the Collector's allow-list are made from here, so a name that is not
+here cannot leave.
+
+Prometheus names follow from the OpenTelemetry names by the rules of Prometheus' own OTLP receiver, with one exception the
+table makes on purpose: a gauge of unit `1` would become `…_ratio` there but not in a scrape of `/metrics`. Ratios
+therefore carry the annotation `{ratio}`, which both translations drop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from service.errors import ErrorType, Outcome
+from service.telemetry.event import Stage
+
+SCOPE = "mgeo"
+SERVICE_NAME = "mgeo"
+
+INFERENCE_SPAN = "mgeo.inference"
+BATCH_SPAN = "mgeo.batch"
+
+
+class EventName(StrEnum):
+    """The closed set of `event` in log lines."""
+
+    INFERENCE = "mgeo.inference"
+    SERVICE_STARTED = "mgeo.service.started"
+    SERVICE_STOPPED = "mgeo.service.stopped"
+    MODEL_LOADED = "mgeo.model.loaded"
+    WORKER_RESTARTED = "mgeo.worker.restarted"
+    WORKER_STUCK = "mgeo.worker.stuck"
+    BREAKER_OPENED = "mgeo.breaker.opened"
+    BREAKER_CLOSED = "mgeo.breaker.closed"
+    STORE_DEGRADED = "mgeo.store.degraded"
+    STORE_RECOVERED = "mgeo.store.recovered"
+    PROCESS_FAILED = "mgeo.process.failed"
+    LIBRARY = "mgeo.library"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribute:
+    """One attribute of spans, metrics or logs; `values` is its closed set, if it has one."""
+
+    name: str
+    type: str
+    description: str
+    values: tuple[str, ...] = ()
+
+
+class Kind(StrEnum):
+    """The instrument kinds in use."""
+
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+    GAUGE = "gauge"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One metric: OpenTelemetry name and unit, Prometheus name, label names, bucket boundaries."""
+
+    name: str
+    prometheus: str
+    kind: Kind
+    unit: str
+    description: str
+    attributes: tuple[str, ...] = ()
+    boundaries: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogField:
+    """One field of the log line: JSON types and meaning."""
+
+    name: str
+    types: tuple[str, ...]
+    description: str
+    values: tuple[str, ...] = ()
+    minimum: float | None = None
+    format: str | None = None
+
+
+STATUS = "status"
+ERROR_TYPE = "error.type"
+STAGE = "stage"
+SEVERITY = "severity"
+
+REQUEST_ID = "mgeo.request.id"
+SPAN_STATUS = "mgeo.status"
+FUNCTION = "code.function.name"
+EXCEPTION_TYPE = "exception.type"
+EXCEPTION_STACKTRACE = "exception.stacktrace"
+ADDRESS1_LENGTH = "mgeo.address1.length"
+ADDRESS2_LENGTH = "mgeo.address2.length"
+ADDRESS1_HASH = "mgeo.address1.hash"
+ADDRESS2_HASH = "mgeo.address2.hash"
+TRUNCATED = "mgeo.truncated"
+QUEUE_DEPTH = "mgeo.queue.depth"
+BATCH_ID = "mgeo.batch.id"
+BATCH_SIZE = "mgeo.batch.size"
+MODEL_NAME = "mgeo.model.name"
+MODEL_VERSION = "mgeo.model.version"
+MODEL_DEVICE = "mgeo.model.device"
+LABEL = "mgeo.label"
+SIMILARITY = "mgeo.similarity"
+PROBABILITY_NOT_MATCH = "mgeo.probability.not_match"
+PROBABILITY_PARTIAL_MATCH = "mgeo.probability.partial_match"
+PROBABILITY_EXACT_MATCH = "mgeo.probability.exact_match"
+OUTPUT_LENGTH = "mgeo.output.length"
+GPU_ID = "mgeo.gpu.id"
+GPU_UTILIZATION = "mgeo.gpu.utilization"
+GPU_MEMORY_USAGE = "mgeo.gpu.memory.usage"
+GPU_MEMORY_LIMIT = "mgeo.gpu.memory.limit"
+GPU_SAMPLE_AGE = "mgeo.gpu.sample.age"
+
+
+def stage_offset(stage: Stage) -> str:
+    """The span attribute with the seconds from the span's start to the stage's start."""
+    return f"mgeo.stage.{stage}.offset"
+
+
+def stage_duration(stage: Stage) -> str:
+    """The span attribute with the stage's seconds."""
+    return f"mgeo.stage.{stage}.duration"
+
+
+_OUTCOMES = tuple(outcome.value for outcome in Outcome)
+_ERROR_TYPES = tuple(error.value for error in ErrorType)
+_LABELS = ("not_match", "partial_match", "exact_match")
+_SEVERITIES = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+INFERENCE_ATTRIBUTES: tuple[Attribute, ...] = (
+    Attribute(name=REQUEST_ID, type="string", description="Id of the inference; `<request_id>:<index>` for a pair of a batch call."),
+    Attribute(name=FUNCTION, type="string", description="What was called: `match`, `match_batch`, or the decorated function's name."),
+    Attribute(name=SPAN_STATUS, type="string", description="How the inference ended.", values=_OUTCOMES),
+    Attribute(name=ERROR_TYPE, type="string", description="Why it did not succeed; absent on success.", values=_ERROR_TYPES),
+    Attribute(name=EXCEPTION_TYPE, type="string", description="Qualified name of the exception behind an error; its message is never recorded."),
+    Attribute(name=EXCEPTION_STACKTRACE, type="string", description="Frames of that exception as `file:line function`, innermost last."),
+    Attribute(name=ADDRESS1_LENGTH, type="int", description="Characters of the first address as received."),
+    Attribute(name=ADDRESS2_LENGTH, type="int", description="Characters of the second address as received."),
+    Attribute(name=ADDRESS1_HASH, type="string", description="HMAC-SHA256 of the cleaned first address, keyed per data folder, first 32 hex digits."),
+    Attribute(name=ADDRESS2_HASH, type="string", description="The same of the second address."),
+    Attribute(name=TRUNCATED, type="boolean", description="Whether an address was cut before the model saw it."),
+    Attribute(name=QUEUE_DEPTH, type="int", description="Inferences waiting when this one joined the queue."),
+    Attribute(name=BATCH_ID, type="string", description="Id of the batch it ran in; opens the batch's own trace."),
+    Attribute(name=BATCH_SIZE, type="int", description="Inferences in that batch."),
+    Attribute(name=MODEL_NAME, type="string", description="Name of the model that answered."),
+    Attribute(name=MODEL_VERSION, type="string", description="Version of the model; changes with its weights."),
+    Attribute(name=LABEL, type="string", description="The answer.", values=_LABELS),
+    Attribute(name=SIMILARITY, type="double", description="P(exact) + ½ P(partial), 0 to 1."),
+    Attribute(name=PROBABILITY_NOT_MATCH, type="double", description="P(not_match), 0 to 1."),
+    Attribute(name=PROBABILITY_PARTIAL_MATCH, type="double", description="P(partial_match), 0 to 1."),
+    Attribute(name=PROBABILITY_EXACT_MATCH, type="double", description="P(exact_match), 0 to 1."),
+    Attribute(name=OUTPUT_LENGTH, type="int", description="Length of the result: characters of the label, or `len()` of what a decorated function returned."),
+    Attribute(name=GPU_ID, type="string[]", description="`hw.id` of each device in the nearest GPU sample; the following arrays are in this order."),
+    Attribute(name=GPU_UTILIZATION, type="double[]", description="Utilisation of each device, 0 to 1; -1 where the driver does not tell."),
+    Attribute(name=GPU_MEMORY_USAGE, type="int[]", description="Bytes of device memory in use."),
+    Attribute(name=GPU_MEMORY_LIMIT, type="int[]", description="Bytes of device memory there are."),
+    Attribute(name=GPU_SAMPLE_AGE, type="double", description="Seconds between the sample and the start of the inference."),
+    *(
+        Attribute(name=make(stage), type="double", description=f"Seconds {what} of the stage `{stage}`; absent when it was not reached.")
+        for stage in Stage
+        for make, what in ((stage_offset, "from the span's start to the start"), (stage_duration, "spent in"))
+    ),
+)
+
+BATCH_ATTRIBUTES: tuple[Attribute, ...] = (
+    Attribute(name=BATCH_ID, type="string", description="Id of the batch."),
+    Attribute(name=BATCH_SIZE, type="int", description="Inferences in it; the span has a link to each."),
+    Attribute(name=MODEL_NAME, type="string", description="Name of the model."),
+    Attribute(name=MODEL_VERSION, type="string", description="Version of the model."),
+    Attribute(name=ERROR_TYPE, type="string", description="Why the batch failed; absent on success.", values=_ERROR_TYPES),
+    Attribute(name=EXCEPTION_TYPE, type="string", description="Qualified name of the exception that failed it."),
+    Attribute(name=EXCEPTION_STACKTRACE, type="string", description="Frames of that exception."),
+    Attribute(name=stage_duration(Stage.TOKENIZE), type="double", description="Seconds to turn the batch's text into tensors."),
+    Attribute(name=stage_duration(Stage.INFERENCE), type="double", description="Seconds in the model proper."),
+)
+
+# From 1 ms, geometric where nothing is decided, with 0.8 s (the alert's line) exactly on a boundary, up to three deadlines.
+DURATION_BOUNDARIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 2.5, 5, 10, 30)
+BATCH_SIZE_BOUNDARIES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+REQUESTS = Metric(
+    name="mgeo.requests",
+    prometheus="mgeo_requests_total",
+    kind=Kind.COUNTER,
+    unit="{request}",
+    description="Inferences that ended, by status and, but for success, by error type.",
+    attributes=(STATUS, ERROR_TYPE),
+)
+INFERENCE_DURATION = Metric(
+    name="mgeo.inference.duration",
+    prometheus="mgeo_inference_duration_seconds",
+    kind=Kind.HISTOGRAM,
+    unit="s",
+    description="Seconds from the start to the end of an inference, of every status.",
+    attributes=(STATUS,),
+    boundaries=DURATION_BOUNDARIES,
+)
+STAGE_DURATION = Metric(
+    name="mgeo.inference.stage.duration",
+    prometheus="mgeo_inference_stage_duration_seconds",
+    kind=Kind.HISTOGRAM,
+    unit="s",
+    description="Seconds an inference spent in each stage it reached.",
+    attributes=(STAGE,),
+    boundaries=(0.00001, 0.0001, *DURATION_BOUNDARIES),
+)
+REQUESTS_ACTIVE = Metric(
+    name="mgeo.requests.active",
+    prometheus="mgeo_requests_active",
+    kind=Kind.GAUGE,
+    unit="{request}",
+    description="Inferences that are open now.",
+)
+BATCH_SIZES = Metric(
+    name="mgeo.batch.size",
+    prometheus="mgeo_batch_size",
+    kind=Kind.HISTOGRAM,
+    unit="{request}",
+    description="Inferences in each run of the model.",
+    boundaries=BATCH_SIZE_BOUNDARIES,
+)
+QUEUE_LENGTH = Metric(
+    name="mgeo.queue.depth",
+    prometheus="mgeo_queue_depth",
+    kind=Kind.GAUGE,
+    unit="{request}",
+    description="Inferences waiting for the model now.",
+)
+QUEUE_WAIT = Metric(
+    name="mgeo.queue.wait",
+    prometheus="mgeo_queue_wait_seconds",
+    kind=Kind.HISTOGRAM,
+    unit="s",
+    description="Seconds in the queue, also of inferences that left it by deadline or cancellation.",
+    boundaries=(0.00001, 0.0001, *DURATION_BOUNDARIES),
+)
+LOG_RECORDS = Metric(
+    name="mgeo.log.records",
+    prometheus="mgeo_log_records_total",
+    kind=Kind.COUNTER,
+    unit="{record}",
+    description="Log lines by severity, counted before any can be dropped.",
+    attributes=(SEVERITY,),
+)
+MODEL_INFO = Metric(
+    name="mgeo.model.info",
+    prometheus="mgeo_model_info",
+    kind=Kind.GAUGE,
+    unit="{model}",
+    description="Always 1; its labels say which model answers, and where it runs.",
+    attributes=("name", "version", "device"),
+)
+WORKER_RESTARTS = Metric(
+    name="mgeo.worker.restarts",
+    prometheus="mgeo_worker_restarts_total",
+    kind=Kind.COUNTER,
+    unit="{restart}",
+    description="Model workers that were replaced, by reason.",
+    attributes=("reason",),
+)
+BREAKER_STATE = Metric(
+    name="mgeo.breaker.open",
+    prometheus="mgeo_breaker_open",
+    kind=Kind.GAUGE,
+    unit="{breaker}",
+    description="1 while the circuit breaker refuses requests, 0.5 while it probes, 0 otherwise.",
+)
+TELEMETRY_DROPPED = Metric(
+    name="mgeo.telemetry.dropped",
+    prometheus="mgeo_telemetry_dropped_total",
+    kind=Kind.COUNTER,
+    unit="{item}",
+    description="Items that a full queue or a failing destination lost, by signal and reason.",
+    attributes=("signal", "reason"),
+)
+TELEMETRY_QUEUE = Metric(
+    name="mgeo.telemetry.queue.depth",
+    prometheus="mgeo_telemetry_queue_depth",
+    kind=Kind.GAUGE,
+    unit="{item}",
+    description="Items waiting to be written or sent, by signal.",
+    attributes=("signal",),
+)
+STORE_SIZE = Metric(
+    name="mgeo.store.size",
+    prometheus="mgeo_store_size_bytes",
+    kind=Kind.GAUGE,
+    unit="By",
+    description="Bytes of the embedded store on disk.",
+)
+GPU_MEMORY_USAGE_METRIC = Metric(
+    name="hw.gpu.memory.usage",
+    prometheus="hw_gpu_memory_usage_bytes",
+    kind=Kind.GAUGE,
+    unit="By",
+    description="Bytes of GPU memory in use. Absent without a GPU.",
+    attributes=("hw.id", "hw.name", "hw.vendor"),
+)
+GPU_MEMORY_LIMIT_METRIC = Metric(
+    name="hw.gpu.memory.limit",
+    prometheus="hw_gpu_memory_limit_bytes",
+    kind=Kind.GAUGE,
+    unit="By",
+    description="Bytes of GPU memory there are. Absent without a GPU.",
+    attributes=("hw.id", "hw.name", "hw.vendor"),
+)
+GPU_MEMORY_UTILIZATION_METRIC = Metric(
+    name="hw.gpu.memory.utilization",
+    prometheus="hw_gpu_memory_utilization",
+    kind=Kind.GAUGE,
+    unit="{ratio}",
+    description="Used part of GPU memory, 0 to 1. Absent without a GPU.",
+    attributes=("hw.id", "hw.name", "hw.vendor"),
+)
+GPU_UTILIZATION_METRIC = Metric(
+    name="hw.gpu.utilization",
+    prometheus="hw_gpu_utilization",
+    kind=Kind.GAUGE,
+    unit="{ratio}",
+    description="Part of the last sample period in which a kernel ran, 0 to 1. Absent without a GPU.",
+    attributes=("hw.id", "hw.name", "hw.vendor"),
+)
+HTTP_SERVER_DURATION = Metric(
+    name="http.server.request.duration",
+    prometheus="http_server_request_duration_seconds",
+    kind=Kind.HISTOGRAM,
+    unit="s",
+    description="Seconds of each HTTP request, by the stable semantic conventions.",
+    attributes=("http.request.method", "url.scheme", "http.response.status_code", "http.route", "error.type", "network.protocol.version"),
+    boundaries=DURATION_BOUNDARIES,
+)
+
+METRICS: tuple[Metric, ...] = (
+    REQUESTS,
+    INFERENCE_DURATION,
+    STAGE_DURATION,
+    REQUESTS_ACTIVE,
+    BATCH_SIZES,
+    QUEUE_LENGTH,
+    QUEUE_WAIT,
+    LOG_RECORDS,
+    MODEL_INFO,
+    WORKER_RESTARTS,
+    BREAKER_STATE,
+    TELEMETRY_DROPPED,
+    TELEMETRY_QUEUE,
+    STORE_SIZE,
+    GPU_MEMORY_USAGE_METRIC,
+    GPU_MEMORY_LIMIT_METRIC,
+    GPU_MEMORY_UTILIZATION_METRIC,
+    GPU_UTILIZATION_METRIC,
+    HTTP_SERVER_DURATION,
+)
+
+REQUEST_LABEL_SETS: tuple[dict[str, str], ...] = (
+    {STATUS: Outcome.SUCCESS.value},
+    *({STATUS: error.outcome.value, ERROR_TYPE: error.value} for error in ErrorType),
+)
+WORKER_RESTART_REASONS = ("died", "stuck")
+DROP_REASONS: dict[str, tuple[str, ...]] = {
+    "traces": ("queue_full", "export_failed"),
+    "metrics": ("export_failed",),
+    "logs": ("queue_full", "export_failed"),
+    "file": ("queue_full", "write_failed"),
+    "store": ("queue_full", "write_failed"),
+    "recorder": ("exception",),
+}
+
+LOG_FIELDS: tuple[LogField, ...] = (
+    LogField(name="timestamp", types=("string",), format="date-time", description="UTC, RFC 3339 with microseconds: when the inference started, or when the event happened."),
+    LogField(name="level", types=("string",), values=_SEVERITIES, description="By the outcome: ERROR for error, WARNING for overloaded and timeout, INFO otherwise."),
+    LogField(name="event", types=("string",), values=tuple(EventName), description="What the line tells of."),
+    LogField(name="service", types=("string",), description="`service.name` of the process."),
+    LogField(name="instance", types=("string",), description="`service.instance.id` of the process; stable over restarts."),
+    LogField(name="request_id", types=("string", "null"), description="Id of the inference."),
+    LogField(name="trace_id", types=("string", "null"), description="32 hex digits."),
+    LogField(name="span_id", types=("string", "null"), description="16 hex digits: the span `mgeo.inference`."),
+    LogField(name="function", types=("string", "null"), description="What was called; for `mgeo.library`, the name of the library's logger."),
+    LogField(name="status", types=("string", "null"), values=_OUTCOMES, description="How the inference ended."),
+    LogField(name="latency_ms", types=("number", "null"), minimum=0, description="Milliseconds from start to end."),
+    LogField(name="output_length", types=("integer", "null"), minimum=0, description="Length of the result; null without one."),
+    LogField(name="error_type", types=("string", "null"), values=_ERROR_TYPES, description="Why it did not succeed; null on success."),
+    LogField(name="error_message", types=("string", "null"), description="The fixed text of the error type; never the message of an exception."),
+    LogField(name="address1_length", types=("integer", "null"), minimum=0, description="Characters of the first address as received."),
+    LogField(name="address2_length", types=("integer", "null"), minimum=0, description="Characters of the second address as received."),
+    LogField(name="address1_hash", types=("string", "null"), description="Keyed hash of the cleaned first address."),
+    LogField(name="address2_hash", types=("string", "null"), description="Keyed hash of the cleaned second address."),
+    LogField(name="truncated", types=("boolean", "null"), description="Whether an address was cut."),
+    LogField(name="batch_id", types=("string", "null"), description="Id of the batch it ran in."),
+    LogField(name="batch_size", types=("integer", "null"), minimum=1, description="Inferences in that batch."),
+    LogField(name="queue_ms", types=("number", "null"), minimum=0, description="Milliseconds in the queue."),
+    LogField(name="inference_ms", types=("number", "null"), minimum=0, description="Milliseconds in the model proper."),
+    LogField(name="model", types=("string", "null"), description="`name@version` of the model."),
+    LogField(name="label", types=("string", "null"), values=_LABELS, description="The answer."),
+    LogField(name="similarity", types=("number", "null"), minimum=0, description="P(exact) + ½ P(partial), 0 to 1."),
+)
