@@ -12,15 +12,16 @@ from bisect import bisect_left
 from contextlib import suppress
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, TypeVar
 
 from service.errors import ServiceError, StartupError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import ModuleType
 
 GpuMode = Literal["auto", "nvml", "off"]
+Nvml: TypeAlias = Any  # the module pynvml, which has no types
+Answer = TypeVar("Answer")
 
 STALE_INTERVALS: Final = 5  # a single late or failed read must not make a series blink
 HISTORY_SAMPLES: Final = 60
@@ -121,7 +122,7 @@ class FakeGpuReader:
     """Answers from a script.
 
     Args:
-        script: what each `read` returns, or raises when it is an exception; the last entry is repeated for ever.
+        script: what each `read` returns, or raises when it is an exception; at least one, the last is repeated for ever.
     """
 
     def __init__(self, script: Sequence[tuple[GpuDevice, ...] | Exception]) -> None:
@@ -143,11 +144,11 @@ class FakeGpuReader:
         self.closed = True
 
 
-def load_binding() -> ModuleType:
-    """Import NVIDIA's binding, which is slow and loads nothing yet; ImportError when it is not installed."""
-    import pynvml  # type: ignore[import-untyped]  # noqa: PLC0415 - only who reads a GPU pays for it
+def import_binding() -> Nvml:
+    """Import NVIDIA's binding; ImportError when it is not installed."""
+    import pynvml  # here, because it takes 0.1 s, which only who reads a GPU should pay
 
-    return pynvml  # type: ignore[no-any-return]
+    return pynvml
 
 
 class NvmlGpuReader:
@@ -162,9 +163,9 @@ class NvmlGpuReader:
         load: imports the binding.
     """
 
-    def __init__(self, *, load: Callable[[], ModuleType] = load_binding) -> None:
+    def __init__(self, *, load: Callable[[], Nvml] = import_binding) -> None:
         self._load = load
-        self._nvml: Any = None  # the binding has no types
+        self._nvml: Nvml = None
         self._partial_reads = 0
 
     def open(self) -> int:
@@ -187,21 +188,21 @@ class NvmlGpuReader:
         count = self.open()
         nvml = self._nvml
         devices = []
-        failure = None
+        failures = []
         for index in range(count):
             try:
                 devices.append(_read_device(nvml, index))
             except nvml.NVMLError as error:
-                failure = error
-        if failure is None:
+                failures.append(error)
+        if failures and not devices:
+            self.close()
+            raise _unavailable(failures[0]) from failures[0]
+        if all(isinstance(error, nvml.NVMLError_NoPermission) for error in failures):  # a container's view of others' cards
             self._partial_reads = 0
-        elif devices:
+        else:
             self._partial_reads += 1
             if self._partial_reads.bit_count() == 1 or self._partial_reads % REOPEN_READS == 0:
                 self.close()
-        else:
-            self.close()
-            raise _unavailable(failure) from failure
         return tuple(devices)
 
     def close(self) -> None:
@@ -217,25 +218,27 @@ def _unavailable(error: Exception) -> GpuUnavailable:
     return GpuUnavailable(*_REMEDIES.get(type(error).__name__, (f"NVML says: {error}", "see what `nvidia-smi` and `dmesg` say")))
 
 
-def _read_device(nvml: Any, index: int) -> GpuDevice:
+def _read_device(nvml: Nvml, index: int) -> GpuDevice:
     """One device; NVMLError when it fails, rather than does not support a question."""
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
     memory = _ask(nvml, nvml.nvmlDeviceGetMemoryInfo, handle)
     rates = _ask(nvml, nvml.nvmlDeviceGetUtilizationRates, handle)
-    # Drivers have marked what they cannot measure by numbers no card can have, and such a number is not a measurement.
-    known_memory = memory is not None and memory.used <= memory.total and memory.total > 0
-    known_rates = rates is not None and rates.gpu <= 100
+    # Some drivers answer what they cannot measure with a number no card can have (all bits set): no measurement either.
+    if memory is not None and not 0 < memory.total >= memory.used:
+        memory = None
+    if rates is not None and rates.gpu not in range(101):
+        rates = None
     return GpuDevice(
         hw_id=_ask(nvml, nvml.nvmlDeviceGetUUID, handle) or f"nvidia-{index}",
         index=index,
         name=_ask(nvml, nvml.nvmlDeviceGetName, handle),
-        memory_used_bytes=int(memory.used) if known_memory else None,
-        memory_limit_bytes=int(memory.total) if known_memory else None,
-        utilization=rates.gpu / 100 if known_rates else None,
+        memory_used_bytes=None if memory is None else int(memory.used),
+        memory_limit_bytes=None if memory is None else int(memory.total),
+        utilization=None if rates is None else rates.gpu / 100,
     )
 
 
-def _ask(nvml: Any, question: Callable[[Any], Any], handle: object) -> Any:
+def _ask(nvml: Nvml, question: Callable[[object], Answer], handle: object) -> Answer | None:
     """The answer, or None when this driver, device or user has none."""
     try:
         return question(handle)
@@ -243,7 +246,7 @@ def _ask(nvml: Any, question: Callable[[Any], Any], handle: object) -> Any:
         return None
 
 
-def open_gpu_reader(mode: GpuMode, *, load: Callable[[], ModuleType] = load_binding) -> tuple[GpuReader, str]:
+def open_gpu_reader(mode: GpuMode, *, load: Callable[[], Nvml] = import_binding) -> tuple[GpuReader, str]:
     """The reader for the setting MGEO_GPU, and why it is a null reader (empty when it is not).
 
     Args:
@@ -257,15 +260,16 @@ def open_gpu_reader(mode: GpuMode, *, load: Callable[[], ModuleType] = load_bind
         return NullGpuReader(), "switched off by MGEO_GPU=off"
     reader = NvmlGpuReader(load=load)
     try:
-        if reader.open() == 0:
-            reader.close()
-            raise GpuUnavailable("NVML works but lists no GPU", "give this machine or container a GPU")
+        if reader.open() > 0:
+            return reader, ""
+        trouble = GpuUnavailable("NVML works but lists no GPU", "give this machine or container a GPU")
     except GpuUnavailable as error:
-        if mode == "auto":
-            return NullGpuReader(), error.reason
-        message = f"MGEO_GPU=nvml, but {error.reason}. To mend it, {error.fix}; or set MGEO_GPU=auto to run without GPU readings."
-        raise StartupError(message) from error
-    return reader, ""
+        trouble = error
+    reader.close()
+    if mode == "auto":
+        return NullGpuReader(), trouble.reason
+    message = f"MGEO_GPU=nvml, but {trouble.reason}. To mend it, {trouble.fix}; or set MGEO_GPU=auto to run without GPU readings."
+    raise StartupError(message) from trouble
 
 
 class GpuSampler:
@@ -314,7 +318,7 @@ class GpuSampler:
     def delay(self) -> float:
         """Seconds from the end of the most recent read to the next."""
         doublings = min(max(self._failures_in_a_row - 1, 0), 16)
-        return max(self._interval, min(self._interval * 2**doublings, MAX_BACKOFF_SECONDS))
+        return max(self._interval, min(self._interval * 2.0**doublings, MAX_BACKOFF_SECONDS))
 
     def start(self) -> None:
         """Start the thread; no effect while one lives, be it one that `stop` left inside a hung read."""
@@ -345,7 +349,7 @@ class GpuSampler:
         self._last_error = None
         sample = GpuSample(taken_at_monotonic=taken_at_monotonic, taken_at_unix_ns=taken_at_unix_ns, devices=devices)
         kept = self._history[1 - HISTORY_SAMPLES :]
-        if kept and kept[-1].taken_at_unix_ns >= taken_at_unix_ns:
+        if kept and kept[-1].taken_at_unix_ns > taken_at_unix_ns:
             kept = ()  # the wall clock was set back: older stamps no longer tell which sample came first
         with self._lock:
             self._history = (*kept, sample)

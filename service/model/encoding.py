@@ -7,6 +7,7 @@ tokenizer loses in ``[UNK]``, and because one pass in pure Python is several tim
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -36,6 +37,10 @@ _CJK = (
     (0x2F800, 0x2FA1F),
 )
 """The ranges BERT splits into single characters, gap and all (0x2B820-0x2B91F is missing there too)."""
+
+
+_COMMON = re.compile("[ -~一-\u9fff·、。—]*")
+"""Texts of these characters alone need no Unicode work: nearly all addresses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,48 +150,37 @@ def split_words(text: str) -> list[str]:
     Accents and control characters are dropped; white space only separates.
     """
     words: list[str] = []
-    run: list[str] = []
-    for character in text:
-        if "一" <= character <= "\u9fff":
+    run = ""
+    for character in text if _COMMON.fullmatch(text) else _without_rarities(text):
+        if character.isascii() and character.isalnum():
+            run += character
+        elif "一" <= character <= "\u9fff" or not _is_letter(character):
             if run:
-                words.append("".join(run))
-                run.clear()
-            words.append(character)
-        elif character.isascii():
-            if character.isalnum():
-                run.append(character)
-                continue
-            if character in "\t\n\r":
-                character = " "
-            if character < " " or character == "\x7f":
-                continue
-            if run:
-                words.append("".join(run))
-                run.clear()
-            if character != " ":
+                words.append(run)
+                run = ""
+            if not character.isspace():
                 words.append(character)
         else:
-            _split_rare(character, words, run)
+            run += character
     if run:
-        words.append("".join(run))
+        words.append(run)
     return words
 
 
-def _split_rare(character: str, words: list[str], run: list[str]) -> None:
-    """Handle what an address seldom has: anything that is neither ASCII nor a common Chinese character."""
-    category = unicodedata.category(character)
-    if character == "\ufffd" or (category[0] == "C" and category != "Cn"):
-        return
-    if character.isspace() or category == "Zs":
-        kind = "space"
-    elif category[0] == "P" or any(first <= ord(character) <= last for first, last in _CJK):
-        kind = "alone"
-    else:
-        kind = "run"
-        run += (base for base in unicodedata.normalize("NFD", character).lower() if unicodedata.category(base) != "Mn")
-    if kind != "run":
-        if run:
-            words.append("".join(run))
-            run.clear()
-        if kind == "alone":
-            words.append(character)
+def _without_rarities(text: str) -> str:
+    """Drop control characters and accents, as the stock tokenizer does before it splits."""
+    kept = "".join(character for character in text if character in "\t\n\r" or not _is_control(character))
+    return "".join(character for character in unicodedata.normalize("NFD", kept) if unicodedata.category(character) != "Mn").lower()
+
+
+def _is_control(character: str) -> bool:
+    return character == "\ufffd" or unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co")
+
+
+def _is_letter(character: str) -> bool:
+    """Whether a character belongs to a run: neither white space, nor punctuation, nor Chinese."""
+    if character.isascii():
+        return character.isalnum()
+    return not (
+        character.isspace() or unicodedata.category(character)[0] == "P" or any(first <= ord(character) <= last for first, last in _CJK)
+    )

@@ -17,6 +17,7 @@ Beginning and end of the address count as neighbours. A model with flags reads t
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,12 +40,10 @@ def match_flags(words: Sequence[str], other: Sequence[str]) -> list[int]:
         One flag per word, each in 0..3.
     """
     present = set(other)
-    after = set(zip(other, [*other[1:], _EDGE], strict=True))
-    if other:
-        after.add((_EDGE, other[0]))
+    after = set(pairwise([_EDGE, *other, _EDGE]))
     flags = []
     previous = _EDGE
-    for word, following in zip(words, [*words[1:], _EDGE], strict=True):
+    for word, following in pairwise([*words, _EDGE]):
         if word not in present:
             flags.append(0)
         else:

@@ -86,11 +86,11 @@ class ExceptionFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuFacts:
-    """The nearest sample of one device: bytes, ratios in [0, 1], and the sample's distance in seconds."""
+    """The nearest sample of one device: bytes, ratio in [0, 1], distance in seconds; None is what the driver does not tell."""
 
     id: str
-    memory_usage: int
-    memory_limit: int
+    memory_usage: int | None
+    memory_limit: int | None
     utilization: float | None
     age: float
 

@@ -131,7 +131,7 @@ def stage_duration(stage: Stage) -> str:
 _OUTCOMES = tuple(outcome.value for outcome in Outcome)
 _ERROR_TYPES = tuple(error.value for error in ErrorType)
 _LABELS = ("not_match", "partial_match", "exact_match")
-_SEVERITIES = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+SEVERITIES = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 INFERENCE_ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute(name=REQUEST_ID, type="string", description="Id of the inference; `<request_id>:<index>` for a pair of a batch call."),
@@ -158,8 +158,8 @@ INFERENCE_ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute(name=OUTPUT_LENGTH, type="int", description="Length of the result: characters of the label, or `len()` of what a decorated function returned."),
     Attribute(name=GPU_ID, type="string[]", description="`hw.id` of each device in the nearest GPU sample; the following arrays are in this order."),
     Attribute(name=GPU_UTILIZATION, type="double[]", description="Utilisation of each device, 0 to 1; -1 where the driver does not tell."),
-    Attribute(name=GPU_MEMORY_USAGE, type="int[]", description="Bytes of device memory in use."),
-    Attribute(name=GPU_MEMORY_LIMIT, type="int[]", description="Bytes of device memory there are."),
+    Attribute(name=GPU_MEMORY_USAGE, type="int[]", description="Bytes of device memory in use; -1 where the driver does not tell."),
+    Attribute(name=GPU_MEMORY_LIMIT, type="int[]", description="Bytes of device memory there are; -1 where the driver does not tell."),
     Attribute(name=GPU_SAMPLE_AGE, type="double", description="Seconds between the sample and the start of the inference."),
     *(
         Attribute(name=make(stage), type="double", description=f"Seconds {what} of the stage `{stage}`; absent when it was not reached.")
@@ -300,7 +300,7 @@ GPU_MEMORY_USAGE_METRIC = Metric(
     kind=Kind.GAUGE,
     unit="By",
     description="Bytes of GPU memory in use. Absent without a GPU.",
-    attributes=("hw.id", "hw.name", "hw.vendor"),
+    attributes=("hw.id", "hw.model", "hw.vendor"),
 )
 GPU_MEMORY_LIMIT_METRIC = Metric(
     name="hw.gpu.memory.limit",
@@ -308,7 +308,7 @@ GPU_MEMORY_LIMIT_METRIC = Metric(
     kind=Kind.GAUGE,
     unit="By",
     description="Bytes of GPU memory there are. Absent without a GPU.",
-    attributes=("hw.id", "hw.name", "hw.vendor"),
+    attributes=("hw.id", "hw.model", "hw.vendor"),
 )
 GPU_MEMORY_UTILIZATION_METRIC = Metric(
     name="hw.gpu.memory.utilization",
@@ -316,7 +316,7 @@ GPU_MEMORY_UTILIZATION_METRIC = Metric(
     kind=Kind.GAUGE,
     unit="{ratio}",
     description="Used part of GPU memory, 0 to 1. Absent without a GPU.",
-    attributes=("hw.id", "hw.name", "hw.vendor"),
+    attributes=("hw.id", "hw.model", "hw.vendor"),
 )
 GPU_UTILIZATION_METRIC = Metric(
     name="hw.gpu.utilization",
@@ -324,7 +324,7 @@ GPU_UTILIZATION_METRIC = Metric(
     kind=Kind.GAUGE,
     unit="{ratio}",
     description="Part of the last sample period in which a kernel ran, 0 to 1. Absent without a GPU.",
-    attributes=("hw.id", "hw.name", "hw.vendor"),
+    attributes=("hw.id", "hw.model", "hw.vendor"),
 )
 HTTP_SERVER_DURATION = Metric(
     name="http.server.request.duration",
@@ -334,6 +334,37 @@ HTTP_SERVER_DURATION = Metric(
     description="Seconds of each HTTP request, by the stable semantic conventions.",
     attributes=("http.request.method", "url.scheme", "http.response.status_code", "http.route", "error.type", "network.protocol.version"),
     boundaries=DURATION_BOUNDARIES,
+)
+
+SDK_METRICS: tuple[Metric, ...] = tuple(
+    Metric(name=name, prometheus=prometheus, kind=kind, unit=unit, description=description, attributes=attributes)
+    for item, prefix in (("span", "span"), ("log", "log"))
+    for name, prometheus, kind, unit, description, attributes in (
+        (
+            f"otel.sdk.processor.{prefix}.processed",
+            f"otel_sdk_processor_{prefix}_processed_total",
+            Kind.COUNTER,
+            f"{{{'span' if item == 'span' else 'log_record'}}}",
+            f"The SDK's own count of {item}s that left its queue; `error.type` = `queue_full` for those a full queue lost.",
+            ("otel.component.name", "otel.component.type", "error.type"),
+        ),
+        (
+            f"otel.sdk.processor.{prefix}.queue.size",
+            f"otel_sdk_processor_{prefix}_queue_size",
+            Kind.GAUGE,
+            f"{{{'span' if item == 'span' else 'log_record'}}}",
+            f"{item.capitalize()}s in the SDK's queue now.",
+            ("otel.component.name", "otel.component.type"),
+        ),
+        (
+            f"otel.sdk.processor.{prefix}.queue.capacity",
+            f"otel_sdk_processor_{prefix}_queue_capacity",
+            Kind.GAUGE,
+            f"{{{'span' if item == 'span' else 'log_record'}}}",
+            f"{item.capitalize()}s the SDK's queue can hold.",
+            ("otel.component.name", "otel.component.type"),
+        ),
+    )
 )
 
 METRICS: tuple[Metric, ...] = (
@@ -364,9 +395,9 @@ REQUEST_LABEL_SETS: tuple[dict[str, str], ...] = (
 )
 WORKER_RESTART_REASONS = ("died", "stuck")
 DROP_REASONS: dict[str, tuple[str, ...]] = {
-    "traces": ("queue_full", "export_failed"),
+    "traces": ("export_failed",),
     "metrics": ("export_failed",),
-    "logs": ("queue_full", "export_failed"),
+    "logs": ("export_failed",),
     "file": ("queue_full", "write_failed"),
     "store": ("queue_full", "write_failed"),
     "recorder": ("exception",),
@@ -374,7 +405,7 @@ DROP_REASONS: dict[str, tuple[str, ...]] = {
 
 LOG_FIELDS: tuple[LogField, ...] = (
     LogField(name="timestamp", types=("string",), format="date-time", description="UTC, RFC 3339 with microseconds: when the inference started, or when the event happened."),
-    LogField(name="level", types=("string",), values=_SEVERITIES, description="By the outcome: ERROR for error, WARNING for overloaded and timeout, INFO otherwise."),
+    LogField(name="level", types=("string",), values=SEVERITIES, description="By the outcome: ERROR for error, WARNING for overloaded and timeout, INFO otherwise."),
     LogField(name="event", types=("string",), values=tuple(EventName), description="What the line tells of."),
     LogField(name="service", types=("string",), description="`service.name` of the process."),
     LogField(name="instance", types=("string",), description="`service.instance.id` of the process; stable over restarts."),

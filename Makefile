@@ -1,0 +1,91 @@
+# `make` shows the targets. Everything runs from a virtual environment in .venv, made from the hash-locked requirements.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+export PYTHONDONTWRITEBYTECODE ?= 1
+
+PYTHON ?= python3
+# TORCH=system takes the torch of the image instead of the locked one (a GPU image often has its own build).
+TORCH ?= locked
+VENV := .venv
+BIN := $(VENV)/bin
+# uv from PATH, else by pip into a folder of its own, so that a system Python stays as it is.
+UV := $(shell command -v uv || echo .uv/bin/uv)
+UV_PIP := VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet
+# pip's setting names the index for uv too, unless uv has its own.
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+
+.PHONY: help
+help: ## show this
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+.uv/bin/uv:
+	@echo "uv is not on PATH; installing it into .uv by pip"
+	$(PYTHON) -m venv .uv || { echo "$(PYTHON) cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	.uv/bin/pip install --quiet uv
+
+# The environment is made again when a lock changes or TORCH does.
+STAMP := $(VENV)/.made-with-torch-$(TORCH)
+$(STAMP): requirements.txt requirements-torch.txt pyproject.toml $(filter .uv/bin/uv,$(UV))
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=python3.11")'
+	@echo "setting up $(VENV) (torch: $(TORCH))"
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(if $(filter system,$(TORCH)),--system-site-packages) $(VENV)
+	$(UV_PIP) --require-hashes -r requirements.txt $(if $(filter locked,$(TORCH)),-r requirements-torch.txt)
+	$(UV_PIP) --no-deps --editable .
+	@if [ $(TORCH) = system ]; then $(BIN)/python -c 'import torch' || { echo "TORCH=system, but $(PYTHON) has no torch; leave TORCH out" >&2; exit 1; }; fi
+	@rm -f $(VENV)/.made-with-* && touch $@
+
+$(VENV)/.dev: $(STAMP) requirements-dev.txt
+	$(UV_PIP) --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.PHONY: setup
+setup: $(STAMP) ## set up .venv from the locks
+
+.PHONY: run
+run: $(STAMP) ## start the service with the embedded defaults
+	@exec $(BIN)/mgeo serve
+
+.PHONY: check
+check: $(VENV)/.dev ## formatting, lint, types, import contracts, generated pages, spelling
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m service.reference --check
+	$(BIN)/codespell
+
+.PHONY: fix
+fix: $(VENV)/.dev ## format, and mend what ruff can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: test-quick
+test-quick: $(VENV)/.dev ## the quick tests: no server, no browser
+	$(BIN)/python -m pytest -m "not slow" -n 2
+
+.PHONY: test
+test: check ## all checks and tests, with branch coverage
+	$(BIN)/python -m pytest -m "not slow" -n 2 --cov --cov-report=
+	$(BIN)/python -m pytest -m slow --cov --cov-append --cov-report=term --cov-fail-under=95
+
+.PHONY: bench
+bench: $(VENV)/.dev ## measure; writes benchmarks/results.json
+	$(BIN)/python -m benchmarks
+
+.PHONY: docs
+docs: $(VENV)/.dev ## write the generated references
+	$(BIN)/python -m service.reference
+
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
+.PHONY: lock
+lock: ## resolve the requirements anew, with hashes
+	$(LOCK) -o requirements.txt
+	$(LOCK) --extra torch -c requirements.txt -o requirements-torch.txt
+	$(LOCK) --extra dev -c requirements.txt -c requirements-torch.txt -o requirements-dev.txt
+
+.PHONY: clean
+clean: ## remove the environment and the caches; leaves var/ alone
+	rm -rf $(VENV) .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

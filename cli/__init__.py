@@ -1,0 +1,1 @@
+"""The `mgeo` program; the only package that may import all others."""

@@ -1,0 +1,139 @@
+"""The program `mgeo`: finds the command, imports it alone, and turns what went wrong into a message and an exit code.
+
+Exit codes: 0 done; 1 the command's own "no" (a failed assertion, nothing found); 2 wrong usage; 78 wrong configuration; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator, MutableMapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from service.errors import ServiceError, StartupError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from typer._click import Command
+
+COMMANDS = {
+    "serve": "cli.serve",
+    "match": "cli.match",
+    "lookup": "cli.lookup",
+    "load": "cli.load",
+    "doctor": "cli.doctor",
+}
+"""Each command and the module in which a function of the same name is the command."""
+
+HELP_WIDTH = 100
+
+
+class LazyCommands(MutableMapping[str, "Command"]):
+    """Commands by name, each imported when it is asked for. The names alone import nothing."""
+
+    def __init__(self, modules: dict[str, str]) -> None:
+        self._modules = modules
+        self._commands: dict[str, Command] = {}
+
+    def __getitem__(self, name: str) -> Command:
+        """Import a command; KeyError when there is none of that name."""
+        if name not in self._commands:
+            function = getattr(importlib.import_module(self._modules[name]), name)
+            self._commands[name] = _command(name, function)
+        return self._commands[name]
+
+    def __setitem__(self, name: str, command: Command) -> None:
+        """Add a command that is imported already."""
+        self._commands[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        """Forget a command that was added."""
+        del self._commands[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, in the order in which a newcomer needs them."""
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        """How many commands there are."""
+        return len(self._modules)
+
+
+class LazyGroup(TyperGroup):
+    """The group of all commands; running one does not import the others."""
+
+    def __init__(self, **settings: Any) -> None:  # -- the library's own keyword arguments
+        super().__init__(**settings)
+        self.commands = LazyCommands(COMMANDS)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the program; the arguments of the process unless given. Returns the exit code."""
+    try:
+        _program()(args, prog_name="mgeo")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0
+    except StartupError as error:
+        print(f"mgeo: {error}", file=sys.stderr)
+        return error.exit_code
+    except ServiceError as error:
+        print(f"mgeo: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def mgeo(
+    _version: Annotated[bool, typer.Option("--version", callback=lambda asked: _print_version(asked=asked), is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Decide whether two Chinese addresses are the same place, and account for every answer.
+
+    \b
+    Start here:
+      mgeo doctor                                   is this machine ready, and if not, what mends it
+      mgeo serve                                    the HTTP service on http://127.0.0.1:8000
+      mgeo match 北京市朝阳区建国路88号 朝阳区建国路88号   one answer, without a server
+      mgeo lookup ID                                the whole story of one request
+
+    `mgeo COMMAND --help` explains a command with examples. Settings are also read from MGEO_... variables and
+    from the TOML file named by MGEO_CONFIG_FILE; what stands on the command line wins.
+    """
+
+
+def _program() -> Callable[..., None]:
+    app = _app(cls=LazyGroup, no_args_is_help=True)
+    app.callback()(mgeo)
+    return get_command(app)
+
+
+def _command(name: str, function: Callable[..., None]) -> Command:
+    app = _app()
+    app.command(name)(function)
+    return get_command(app)
+
+
+def _app(**settings: Any) -> typer.Typer:  # the library's own keyword arguments
+    # Plain markup: rich takes longer to import than everything else together.
+    return typer.Typer(
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": HELP_WIDTH},
+        **settings,
+    )
+
+
+def _print_version(*, asked: bool) -> None:
+    if asked:
+        from service import __version__
+
+        print(f"mgeo {__version__}")
+        raise typer.Exit
+
+
+if __name__ == "__main__":
+    sys.exit(main())

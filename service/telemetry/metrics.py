@@ -1,0 +1,78 @@
+"""The instruments, made from the names table, with every label set at 0 before the first request."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter, Observation
+
+from service.errors import Outcome
+from service.telemetry import names
+from service.telemetry.event import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    Reading = Callable[[], Iterable[tuple[float, Mapping[str, str]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Instruments:
+    """What the recorder and the log pipeline count with."""
+
+    requests: Counter
+    inference_duration: Histogram
+    stage_duration: Histogram
+    batch_size: Histogram
+    queue_wait: Histogram
+    log_records: Counter
+    worker_restarts: Counter
+
+    @classmethod
+    def of(cls, meter: Meter) -> Instruments:
+        """Make the instruments and begin all their series at 0."""
+        instruments = cls(
+            requests=_counter(meter, names.REQUESTS),
+            inference_duration=_histogram(meter, names.INFERENCE_DURATION),
+            stage_duration=_histogram(meter, names.STAGE_DURATION),
+            batch_size=_histogram(meter, names.BATCH_SIZES),
+            queue_wait=_histogram(meter, names.QUEUE_WAIT),
+            log_records=_counter(meter, names.LOG_RECORDS),
+            worker_restarts=_counter(meter, names.WORKER_RESTARTS),
+        )
+        instruments._begin_at_zero()
+        return instruments
+
+    def _begin_at_zero(self) -> None:
+        for labels in names.REQUEST_LABEL_SETS:
+            self.requests.add(0, labels)
+        for outcome in Outcome:
+            self.inference_duration.record(math.nan, {names.STATUS: outcome.value})
+        for stage in Stage:
+            self.stage_duration.record(math.nan, {names.STAGE: stage.value})
+        self.batch_size.record(math.nan)
+        self.queue_wait.record(math.nan)
+        for severity in names.SEVERITIES:
+            self.log_records.add(0, {names.SEVERITY: severity})
+        for reason in names.WORKER_RESTART_REASONS:
+            self.worker_restarts.add(0, {"reason": reason})
+
+
+def observe(meter: Meter, metric: names.Metric, read: Reading) -> None:
+    """Make a gauge or counter whose values are read at each collection: (value, labels) pairs; none when there is nothing."""
+
+    def callback(_options: CallbackOptions) -> list[Observation]:
+        return [Observation(value, labels) for value, labels in read()]
+
+    create = meter.create_observable_gauge if metric.kind is names.Kind.GAUGE else meter.create_observable_counter
+    create(metric.name, callbacks=[callback], unit=metric.unit, description=metric.description)
+
+
+def _counter(meter: Meter, metric: names.Metric) -> Counter:
+    return meter.create_counter(metric.name, unit=metric.unit, description=metric.description)
+
+
+def _histogram(meter: Meter, metric: names.Metric) -> Histogram:
+    return meter.create_histogram(metric.name, unit=metric.unit, description=metric.description)

@@ -1,0 +1,163 @@
+"""The recorder that ships: one closed event becomes one span, its metric points, one log line and one row.
+
+Nothing here waits: spans and OTLP records go to the SDK's bounded queues, lines and rows to the bounded queues of their
+writers. A part that fails is counted and leaves the others alone; under test (`strict`) it raises.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from opentelemetry import trace
+from opentelemetry.context import Context, attach, detach
+from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
+
+from service.telemetry import names
+from service.telemetry.context import bind_batch_id, bind_request_id, current_request_id
+from service.telemetry.event import Stage
+from service.telemetry.ids import batch_span_id_of, trace_id_of
+from service.telemetry.log_record import inference_record
+from service.telemetry.span_attributes import COUNTS_AGAINST_US, batch_attributes, inference_attributes
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable, Iterator
+
+    from opentelemetry.trace import Span, TracerProvider
+
+    from service.telemetry.event import BatchEvent, EventDraft, InferenceEvent
+    from service.telemetry.log_pipeline import LogPipeline
+    from service.telemetry.metrics import Instruments
+
+_NS = 1_000_000_000
+
+
+class EventStore(Protocol):
+    """Takes events for a store; never blocks, never raises."""
+
+    def add(self, event: InferenceEvent) -> None:
+        """Queue one inference."""
+        ...
+
+    def add_batch(self, event: BatchEvent) -> None:
+        """Queue one batch."""
+        ...
+
+
+class OtelRecorder:
+    """Spans by OpenTelemetry, points by the instruments, lines by the log pipeline, rows by the store."""
+
+    def __init__(
+        self,
+        *,
+        tracer_provider: TracerProvider,
+        instruments: Instruments,
+        log: LogPipeline,
+        store: EventStore,
+        losses: Counter[tuple[str, str]],
+        strict: bool = False,
+    ) -> None:
+        self._tracer = tracer_provider.get_tracer(names.SCOPE)
+        self._instruments = instruments
+        self._log = log
+        self._store = store
+        self._losses = losses
+        self._strict = strict
+        self._open: dict[str, Span] = {}
+        self._status_labels = {labels[names.STATUS]: {names.STATUS: labels[names.STATUS]} for labels in names.REQUEST_LABEL_SETS}
+        self._stage_labels = {stage: {names.STAGE: stage.value} for stage in Stage}
+
+    @property
+    def active(self) -> int:
+        """Inferences that are open now."""
+        return len(self._open)
+
+    def open(self, draft: EventDraft) -> None:
+        """Start the span under the current one, or as the root of the request id's own trace."""
+        parent = trace.get_current_span().get_span_context()
+        if parent.is_valid or current_request_id() is not None:
+            span = self._tracer.start_span(names.INFERENCE_SPAN, start_time=draft.started_unix_ns)
+        else:
+            with bind_request_id(draft.request_id):
+                span = self._tracer.start_span(names.INFERENCE_SPAN, start_time=draft.started_unix_ns)
+        own = span.get_span_context()
+        draft.trace_id = trace.format_trace_id(own.trace_id)
+        draft.span_id = trace.format_span_id(own.span_id)
+        draft.parent_span_id = trace.format_span_id(parent.span_id) if parent.is_valid else None
+        self._open[draft.span_id] = span
+
+    @contextmanager
+    def running(self, draft: EventDraft) -> Iterator[None]:
+        """Make an open draft's span the current one inside, so that what is opened there becomes its child."""
+        token = attach(trace.set_span_in_context(self._open[draft.span_id]))
+        try:
+            yield
+        finally:
+            detach(token)
+
+    def record(self, event: InferenceEvent) -> None:
+        """End the span; count, observe, log and store the event."""
+        span = self._open.pop(event.span_id, trace.INVALID_SPAN)
+        context = trace.set_span_in_context(span, Context())
+        self._guarded(lambda: self._end(span, event))
+        self._guarded(lambda: self._measure(event, context))
+        self._guarded(
+            lambda: self._log.emit(
+                inference_record(event, service=self._log.service, instance=self._log.instance),
+                unix_ns=event.started_unix_ns,
+                context=context,
+            ),
+        )
+        self._guarded(lambda: self._store.add(event))
+
+    def record_batch(self, event: BatchEvent) -> None:
+        """Make the batch's span, in a trace of its own with a link to each member, and observe its size."""
+        self._guarded(lambda: self._batch_span(event))
+        self._guarded(lambda: self._instruments.batch_size.record(len(event.members)))
+        self._guarded(lambda: self._store.add_batch(event))
+
+    def _guarded(self, part: Callable[[], None]) -> None:
+        try:
+            part()
+        except Exception:
+            self._losses["recorder", "exception"] += 1
+            if self._strict:
+                raise
+
+    def _end(self, span: Span, event: InferenceEvent) -> None:
+        if span.is_recording():
+            span.set_attributes(inference_attributes(event))
+            if event.error_type is not None and event.outcome in COUNTS_AGAINST_US:
+                span.set_status(Status(StatusCode.ERROR, event.error_type.message))
+            if event.batch_id is not None:
+                span.add_link(_context(trace_id_of(event.batch_id), batch_span_id_of(event.batch_id)))
+        span.end(end_time=event.started_unix_ns + round(event.duration * _NS))
+
+    def _measure(self, event: InferenceEvent, context: Context) -> None:
+        instruments = self._instruments
+        status = self._status_labels[event.outcome.value]
+        labels = status if event.error_type is None else {**status, names.ERROR_TYPE: event.error_type.value}
+        instruments.requests.add(1, labels, context)
+        instruments.inference_duration.record(event.duration, status, context)
+        for timing in event.stages:
+            instruments.stage_duration.record(timing.duration, self._stage_labels[timing.stage], context)
+            if timing.stage is Stage.QUEUE:
+                instruments.queue_wait.record(timing.duration, None, context)
+
+    def _batch_span(self, event: BatchEvent) -> None:
+        with bind_batch_id(event.batch_id):
+            span = self._tracer.start_span(
+                names.BATCH_SPAN,
+                context=Context(),
+                start_time=event.started_unix_ns,
+                links=[Link(_context(member.trace_id, member.span_id)) for member in event.members],
+                attributes=batch_attributes(event),
+            )
+        if event.error_type is not None:
+            span.set_status(Status(StatusCode.ERROR, event.error_type.message))
+        span.end(end_time=event.started_unix_ns + round(event.duration * _NS))
+
+
+def _context(trace_id: str, span_id: str) -> SpanContext:
+    return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
