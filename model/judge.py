@@ -56,7 +56,7 @@ def _contradict(first: Place, second: Place) -> bool:
 
 def _is_corner_of(first: Place, second: Place) -> bool:
     """Whether one names a corner that lies on the other's road."""
-    return second.road in (first.road, first.cross_road) or first.road in (second.road, second.cross_road)
+    return _equal(first.cross_road, second.road) or _equal(first.road, second.cross_road)
 
 
 def _share_anchor(first: Place, second: Place) -> bool:

@@ -74,6 +74,7 @@ class ErrorType(StrEnum):
     DEADLINE_EXCEEDED = "deadline_exceeded", Outcome.TIMEOUT, "no answer within the deadline"
 
     CLIENT_DISCONNECTED = "client_disconnected", Outcome.CANCELLED, "the client closed the connection"
+    CALLER_CANCELLED = "caller_cancelled", Outcome.CANCELLED, "the caller cancelled the call"
 
     MODEL_FAILED = "model_failed", Outcome.ERROR, "the model raised an exception"
     INVALID_OUTPUT = "invalid_output", Outcome.ERROR, "the model gave an answer that is not three probabilities"

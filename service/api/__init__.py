@@ -1,0 +1,1 @@
+"""The only package that knows HTTP: middleware, routes, problem documents and pages."""

@@ -1,0 +1,205 @@
+"""Everything one process needs to turn events into signals, opened together and closed in reverse.
+
+The server, `mgeo match` and a decorated script each open one; only what answers requests is missing here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Self
+
+from service.gpu import GpuSampler, open_gpu_reader
+from service.hashing import AddressHasher, load_hash_key
+from service.instance import InstanceSlot, claim
+from service.requeststore.sqlite_writer import SqliteWriter
+from service.telemetry import names
+from service.telemetry.event import Clock, GpuFacts
+from service.telemetry.exposition import Exposition
+from service.telemetry.gauges import observe_depths, observe_gpu, observe_losses, observe_value
+from service.telemetry.log_file import DailyFile, claim_log_file
+from service.telemetry.log_pipeline import LogPipeline
+from service.telemetry.log_writer import LogWriter, StdoutSink
+from service.telemetry.metrics import Instruments
+from service.telemetry.otel_recorder import OtelRecorder
+from service.telemetry.sdk import Telemetry, setup
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from opentelemetry.metrics import Meter
+    from opentelemetry.sdk._logs import LogRecordProcessor
+    from opentelemetry.sdk.metrics.export import MetricReader
+    from opentelemetry.sdk.trace import SpanProcessor
+
+    from service.settings import Settings
+
+DATABASE = "telemetry.db"
+_NS = 1_000_000_000
+_DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """The open telemetry of one process."""
+
+    settings: Settings
+    clock: Clock
+    slot: InstanceSlot
+    hasher: AddressHasher
+    telemetry: Telemetry
+    meter: Meter
+    exposition: Exposition
+    log_writer: LogWriter
+    log: LogPipeline
+    store: SqliteWriter
+    instruments: Instruments
+    recorder: OtelRecorder
+    gpu: GpuSampler
+    gpu_absent: str
+    losses: Counter[tuple[str, str]]
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings,
+        *,
+        command: str,
+        clock: Clock | None = None,
+        strict: bool = False,
+        span_processors: Sequence[SpanProcessor] = (),
+        log_processors: Sequence[LogRecordProcessor] = (),
+        metric_readers: Sequence[MetricReader] = (),
+    ) -> Self:
+        """Claim a slot in the data folder and start every writer.
+
+        Args:
+            settings: all settings.
+            command: which program this is (`serve`, `match`, `script`); part of the instance id.
+            clock: the two clocks.
+            strict: let an error in the recorder raise, as tests want it.
+            span_processors: more span processors, for tests.
+            log_processors: more log processors, for tests.
+            metric_readers: more metric readers, for tests.
+
+        Raises:
+            StartupError: the data folder, the key, or NVML cannot be used; says which and how to mend it.
+        """
+        clock = clock or Clock()
+        reader, gpu_absent = open_gpu_reader(settings.gpu)
+        slot = claim(settings.data_dir, command)
+        hasher = AddressHasher(load_hash_key(settings.data_dir, settings.hash_key_file))
+        exposition = Exposition()
+        telemetry = setup(
+            instance_id=slot.instance_id,
+            instance_name=settings.instance_name or slot.name,
+            version=version("mgeo"),
+            span_processors=span_processors,
+            log_processors=log_processors,
+            metric_readers=[exposition.reader, *metric_readers],
+        )
+        meter = telemetry.meter_provider.get_meter(names.SCOPE)
+        instruments = Instruments.of(meter)
+        log_writer = _log_writer(settings, clock)
+        log = LogPipeline(
+            writer=log_writer,
+            provider=telemetry.logger_provider,
+            counter=instruments.log_records,
+            service=telemetry.service,
+            instance=slot.instance_id,
+            unix_ns=clock.unix_ns,
+            exporting=telemetry.exporting or bool(log_processors),
+        )
+        store = SqliteWriter(
+            database(settings.data_dir),
+            queue_size=settings.store_queue_size,
+            retention=settings.store_days * _DAY,
+            max_bytes=settings.store_max_bytes,
+            capture=settings.capture_text,
+            service_instance=slot.instance_id,
+            clock=clock,
+        )
+        losses: Counter[tuple[str, str]] = telemetry.losses
+        recorder = OtelRecorder(
+            tracer_provider=telemetry.tracer_provider, instruments=instruments, log=log, store=store, losses=losses, strict=strict
+        )
+        gpu = GpuSampler(reader, settings.gpu_interval, clock.monotonic, clock.unix_ns)
+        recording = cls(
+            settings=settings,
+            clock=clock,
+            slot=slot,
+            hasher=hasher,
+            telemetry=telemetry,
+            meter=meter,
+            exposition=exposition,
+            log_writer=log_writer,
+            log=log,
+            store=store,
+            instruments=instruments,
+            recorder=recorder,
+            gpu=gpu,
+            gpu_absent=gpu_absent,
+            losses=losses,
+        )
+        recording._observe()
+        if not gpu_absent:
+            gpu.start()
+        return recording
+
+    def _observe(self) -> None:
+        observe_value(self.meter, names.REQUESTS_ACTIVE, lambda: self.recorder.active)
+        observe_value(self.meter, names.STORE_SIZE, lambda: self.store.size_bytes)
+        observe_losses(self.meter, self.lost)
+        observe_depths(self.meter, {"file": lambda: self.log_writer.depth, "store": lambda: self.store.depth})
+        observe_gpu(self.meter, self.gpu.latest)
+
+    def lost(self) -> dict[tuple[str, str], int]:
+        """What was lost since the start, by signal and reason."""
+        return {
+            **self.losses,
+            **{("file", reason): count for reason, count in self.log_writer.dropped.items()},
+            **{("store", reason): count for reason, count in self.store.dropped.items()},
+        }
+
+    def degraded(self) -> list[str]:
+        """What does not work although answers do: the log, the store; in words, empty when all is well."""
+        return [reason for reason in (self.log_writer.degraded, self.store.degraded) if reason]
+
+    def gpu_facts(self, unix_ns: int) -> tuple[GpuFacts, ...]:
+        """The nearest GPU sample to a moment, as it stands on events; empty without one."""
+        sample = self.gpu.nearest(unix_ns) if not self.gpu_absent else None
+        if sample is None:
+            return ()
+        age = abs(unix_ns - sample.taken_at_unix_ns) / _NS
+        return tuple(
+            GpuFacts(
+                id=device.hw_id,
+                memory_usage=device.memory_used_bytes,
+                memory_limit=device.memory_limit_bytes,
+                utilization=device.utilization,
+                age=age,
+            )
+            for device in sample.devices
+        )
+
+    def close(self, timeout: float) -> None:
+        """Write and send what waits, then close; each part within its share of `timeout` seconds."""
+        share = timeout / 3
+        self.gpu.stop(share)
+        self.store.close(share)
+        self.telemetry.shutdown(share)
+        self.log_writer.close(share)
+        self.slot.release()
+
+
+def database(data_dir: Path) -> Path:
+    """The file of the embedded store in a data folder."""
+    return data_dir / DATABASE
+
+
+def _log_writer(settings: Settings, clock: Clock) -> LogWriter:
+    path = claim_log_file(settings.data_dir / "logs")
+    sinks = [DailyFile(path, keep=settings.log_days, max_bytes=settings.log_max_bytes, unix_ns=clock.unix_ns)]
+    return LogWriter([*sinks, StdoutSink()] if settings.log_stdout else sinks, queue_size=settings.log_queue_size)
