@@ -54,15 +54,23 @@ def expected_requests(phases: Sequence[Phase]) -> float:
     return sum(phase.duration * phase.rate for phase in phases)
 
 
-def arrivals(phases: Sequence[Phase], random: Random) -> Iterator[float]:
-    """Seconds from the start to each request, rising. Gaps are exponential: independent users arrive so, not a metronome."""
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A request that is due `at` seconds after the start, in the phase with this index."""
+
+    at: float
+    phase: int
+
+
+def arrivals(phases: Sequence[Phase], random: Random) -> Iterator[Arrival]:
+    """When each request is due, in order. Gaps are exponential: independent users arrive so, not a metronome."""
     begin = 0.0
-    for phase in phases:
+    for index, phase in enumerate(phases):
         end = begin + phase.duration
         due = begin
         while phase.rate > 0:
             due += random.expovariate(phase.rate)
             if due >= end:
                 break
-            yield due
+            yield Arrival(due, index)
         begin = end

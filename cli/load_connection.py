@@ -108,7 +108,9 @@ class LoadConnection(asyncio.Protocol):
         """Hand over the answer; `100 Continue` and its kind are none."""
         status = self._parser.get_status_code()
         if status >= 200 and self._answer is not None and not self._answer.done():
-            self.reusable = self._parser.should_keep_alive()
+            # An answer that came before its request had left: the rest would stand before the next request.
+            left = self._transport is not None and not self._transport.get_write_buffer_size()
+            self.reusable = left and self._parser.should_keep_alive()
             self.idle_since = self._loop.time()
             self._answer.set_result(Answer(status, b"".join(self._body)))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,8 +33,8 @@ class Mix:
 
     def draw(self, random: Random) -> Kind:
         """One kind, as often as its share of the weights."""
-        kinds = [kind for kind, _ in self.weights]
-        return random.choices(kinds, cum_weights=list(accumulate(weight for _, weight in self.weights)))[0]
+        kinds, weights = zip(*self.weights, strict=True)
+        return Kind(random.choices(kinds, weights)[0])
 
     @classmethod
     def parse(cls, text: str) -> Mix:

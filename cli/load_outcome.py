@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from cli.load_mix import Kind
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -65,13 +67,16 @@ def judge(request: LoadRequest, answer: Answer | None) -> Verdict:
     if answer is None:
         return verdict_without_answer(request, LoadOutcome.CANCELLED)
     outcome = BY_STATUS.get(answer.status, LoadOutcome.UNEXPECTED)
-    if outcome is LoadOutcome.SUCCESS and request.inferences > 1:
-        return Verdict(outcome=outcome, inferences=_of_items(answer.body))
+    if outcome is LoadOutcome.SUCCESS and request.kind is Kind.BATCH:
+        try:
+            return Verdict(outcome=outcome, inferences=_of_items(answer.body))
+        except (ValueError, KeyError, TypeError):
+            return verdict_without_answer(request, LoadOutcome.UNEXPECTED)
     return Verdict(outcome=outcome, inferences={outcome: 1})
 
 
 def verdict_without_answer(request: LoadRequest, outcome: LoadOutcome) -> Verdict:
-    """The verdict on a request that got no answer: all its inferences share it."""
+    """The verdict on a request that got no answer that can be understood: all its inferences share it."""
     return Verdict(outcome=outcome, inferences={outcome: request.inferences})
 
 

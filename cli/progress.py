@@ -18,8 +18,8 @@ BAR_INTERVAL = 0.1
 class Progress(Protocol):
     """Told how far the work is; cheap enough to be told for every piece."""
 
-    def update(self, done: float, note: str) -> None:
-        """Show that `done` of the total is done; `note` says more in a few words."""
+    def update(self, done: float, note: Callable[[], str]) -> None:
+        """Show that `done` of the total is done; `note` says more in a few words, and is asked only when it is shown."""
         ...
 
 
@@ -36,13 +36,13 @@ class LineProgress:
         self._interval = interval
         self._started = self._written = monotonic()
 
-    def update(self, done: float, note: str) -> None:
+    def update(self, done: float, note: Callable[[], str]) -> None:
         """Write a line when the last one is old enough."""
         now = self._monotonic()
         if now - self._written >= self._interval:
             self._written = now
             share = done / self._total if self._total else 0.0
-            self._write(f"{self._title}: {share:.0%} after {duration_text(now - self._started)}, {note}\n")
+            self._write(f"{self._title}: {share:.0%} after {duration_text(now - self._started)}, {note()}\n")
 
 
 class BarProgress:
@@ -53,12 +53,12 @@ class BarProgress:
         self._monotonic = monotonic
         self._shown = float("-inf")
 
-    def update(self, done: float, note: str) -> None:
+    def update(self, done: float, note: Callable[[], str]) -> None:
         """Move the bar when it has stood still long enough."""
         now = self._monotonic()
         if now - self._shown >= BAR_INTERVAL:
             self._shown = now
-            self._show(done, note)
+            self._show(done, note())
 
 
 @contextmanager

@@ -108,7 +108,8 @@ class PairMaker:
             return None
         if self._random.random() < 0.5:
             first, second = second, first
-        address1, address2 = self._speaker.write(first), self._speaker.write(second)
+        address1 = self._speaker.write(first)
+        address2 = address1 if first == second and self._random.random() < 0.1 else self._speaker.write(second)
         if self._random.random() < LONG_SHARE:
             address1, address2 = self._lengthen(address1), self._lengthen(address2)
         if not address1 or not address2:

@@ -51,7 +51,11 @@ _ALIASES = (
     ("公寓", ("公寓楼",)),
     ("大厦", ("大楼",)),
 )
-_REGION_TAIL = re.compile("(?:(?:壮族|回族|维吾尔|[一-龥]{2,6}族)*自治[区州县]|特别行政区|省|市|区|县|镇|乡|街道)$")
+_PEOPLES = (
+    "土家|朝鲜|布依|哈尼|傈僳|景颇|蒙古|哈萨克|柯尔克孜|仡佬|仫佬|毛南|拉祜|达斡尔|鄂温克|鄂伦春|东乡|保安|撒拉|裕固|塔吉克|锡伯|纳西|普米|独龙|布朗|各|"
+    "壮|回|藏|苗|侗|彝|傣|白|羌|满|瑶|黎|畲|水|土|佤|怒"
+)
+_REGION_TAIL = re.compile(f"(?:(?:(?:{_PEOPLES})族|维吾尔|蒙古|哈萨克|柯尔克孜)*自治[区州县]|特别行政区|地区|省|市|区|县|镇|乡|街道)$")
 _NUMERALS = "零一二三四五六七八九"
 
 
@@ -65,7 +69,7 @@ def chinese_numeral(number: int) -> str:
 
 def short_region(name: str) -> str:
     """A region's everyday name: without its kind, unless one character would be left."""
-    short = _REGION_TAIL.sub("", name)
+    short = "内蒙古" if name == "内蒙古自治区" else _REGION_TAIL.sub("", name)
     return short if len(short) > 1 else name
 
 

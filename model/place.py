@@ -152,7 +152,8 @@ class PlaceMaker:
         return value[: len(value) - len(digits)] + str(number + step if self._random.random() < 0.5 or number <= step else number - step)
 
     def _somewhere(self) -> Place:
-        region = self._random.choice(self._by_city[self._random.choice(self._cities)])
+        crowded = self._random.random() < 0.6
+        region = self._random.choice(self._gazetteer.regions if crowded else self._by_city[self._random.choice(self._cities)])
         return Place(province=region.province, city=region.city, county=region.county, township=region.township)
 
     def _house_number(self) -> int:

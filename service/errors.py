@@ -14,6 +14,7 @@
     ├── RequestNotFound                nothing is known of this request_id
     ├── InvalidQuery                   a lookup or search that cannot be understood
     ├── StoreError                     the embedded store cannot be read or written
+    ├── GpuUnavailable                 the GPUs cannot be read now; says why and what mends it
     └── StartupError                   the process cannot start; says which setting and which fix
         ├── SettingsError
         └── ModelLoadError
@@ -162,6 +163,15 @@ class InvalidQuery(ServiceError):
 
 class StoreError(ServiceError):
     """The embedded store cannot be opened, read or written."""
+
+
+class GpuUnavailable(ServiceError):
+    """The GPUs cannot be read now. `reason` says why and `fix` what mends it, both without a full stop."""
+
+    def __init__(self, reason: str, fix: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.fix = fix
 
 
 class StartupError(ServiceError):

@@ -10,7 +10,7 @@ import re
 import socket
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from service.data_dir import prepare_data_dir, unusable
 from service.errors import StartupError
@@ -27,7 +27,7 @@ _COMMAND = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceSlot:
-    """The slot of this process; `instance_id` is for machines, `name` for people."""
+    """The slot of this process, made by `claim`; `instance_id` is for machines, `name` for people."""
 
     instance_id: str
     command: str
@@ -35,42 +35,42 @@ class InstanceSlot:
     name: str
     lock: FileLock = field(repr=False, compare=False)
 
-    @classmethod
-    def claim(cls, data_dir: Path, command: str, *, host: str | None = None, name: str | None = None) -> Self:
-        """Take the lowest free slot of `command` in the data folder.
-
-        Args:
-            data_dir: made when it is missing.
-            command: what runs, such as `serve`; lower-case letters, digits, `-` and `_`.
-            host: None asks the operating system.
-            name: the shown name; None makes `host/command/slot`.
-
-        Raises:
-            StartupError: the data folder cannot be written, or all slots are taken.
-            ValueError: `command` cannot be part of a file name.
-        """
-        if _COMMAND.fullmatch(command) is None:
-            raise ValueError(f"not a command: {command!r}")
-        host = socket.gethostname() if host is None else host
-        folder = prepare_data_dir(data_dir)
-        path = folder / LOCKS_FOLDER
-        try:
-            path.mkdir(exist_ok=True)
-            for slot in range(MAX_SLOTS):
-                path = folder / LOCKS_FOLDER / f"{command}.{slot}.lock"
-                lock = FileLock.take(path)
-                if lock is not None:
-                    return cls(
-                        instance_id=str(uuid.uuid5(_NAMESPACE, "\n".join((host, str(folder), command, str(slot))))),
-                        command=command,
-                        slot=slot,
-                        name=name or f"{host}/{command}/{slot}",
-                        lock=lock,
-                    )
-        except OSError as error:
-            raise unusable(path, error) from error
-        raise StartupError(f"{MAX_SLOTS} processes of `mgeo {command}` use the data folder {folder}; give some another MGEO_DATA_DIR")
-
     def release(self) -> None:
         """Free the slot for the next process. Safe to call again."""
         self.lock.release()
+
+
+def claim(data_dir: Path, command: str, *, host: str | None = None, name: str | None = None) -> InstanceSlot:
+    """Take the lowest free slot of `command` in the data folder.
+
+    Args:
+        data_dir: made when it is missing.
+        command: what runs, such as `serve`; lower-case letters, digits, `-` and `_`.
+        host: None asks the operating system.
+        name: the shown name; None makes `host/command/slot`.
+
+    Raises:
+        StartupError: the data folder cannot be written, or all slots are taken.
+        ValueError: `command` cannot be part of a file name.
+    """
+    if _COMMAND.fullmatch(command) is None:
+        raise ValueError(f"not a command: {command!r}")
+    host = socket.gethostname() if host is None else host
+    folder = prepare_data_dir(data_dir)
+    path = folder / LOCKS_FOLDER
+    try:
+        path.mkdir(exist_ok=True)
+        for slot in range(MAX_SLOTS):
+            path = folder / LOCKS_FOLDER / f"{command}.{slot}.lock"
+            lock = FileLock.take(path)
+            if lock is not None:
+                return InstanceSlot(
+                    instance_id=str(uuid.uuid5(_NAMESPACE, "\n".join((host, str(folder), command, str(slot))))),
+                    command=command,
+                    slot=slot,
+                    name=name or f"{host}/{command}/{slot}",
+                    lock=lock,
+                )
+    except OSError as error:
+        raise unusable(path, error) from error
+    raise StartupError(f"{MAX_SLOTS} processes of `mgeo {command}` use the data folder {folder}; give some another MGEO_DATA_DIR")

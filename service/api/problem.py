@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from service.api.wording import ERRORS
-from service.errors import ErrorType, InferenceRefused, InvalidInput, InvalidQuery, Outcome, RequestNotFound, StoreError, Unauthorized
+from service.errors import ErrorType, InferenceRefused, InvalidInput, InvalidQuery, RequestNotFound, StoreError, Unauthorized
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -148,11 +148,16 @@ def json_bytes(value: object) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def problem_of(error: Exception) -> Problem:
-    """What a caller is told about an exception; anything unexpected is `internal`, without its message."""
+def problem_of(error: Exception, *, inference: bool = False) -> Problem:
+    """What a caller is told about an exception; anything unexpected is `internal`, without its message.
+
+    Args:
+        error: what was raised.
+        inference: whether it ended an inference, so that the problem can point to its story.
+    """
     match error:
         case InferenceRefused():
-            return _refused(error)
+            return _refused(error, inference=inference)
         case InvalidQuery():
             return _api(ApiError.INVALID_QUERY, "The query cannot be understood", error.detail, field=error.parameter)
         case RequestNotFound():
@@ -164,7 +169,14 @@ def problem_of(error: Exception) -> Problem:
         case HTTPException():
             return _http(error)
         case _:
-            return _titled(ErrorType.INTERNAL, retryable=True)
+            return Problem(
+                error_type=ErrorType.INTERNAL,
+                status=STATUSES[ErrorType.INTERNAL],
+                title=_title(ErrorType.INTERNAL),
+                detail=ERRORS[ErrorType.INTERNAL].advice,
+                retryable=True,
+                inference=inference,
+            )
 
 
 def not_ready(reason: str, **extra: object) -> Problem:
@@ -179,21 +191,11 @@ def not_ready(reason: str, **extra: object) -> Problem:
     )
 
 
-def _titled(error_type: ErrorType, *, retryable: bool) -> Problem:
-    return Problem(
-        error_type=error_type,
-        status=STATUSES[error_type],
-        title=_title(error_type),
-        detail=ERRORS[error_type].advice,
-        retryable=retryable,
-    )
-
-
 def _title(error_type: ErrorType) -> str:
     return error_type.message[0].upper() + error_type.message[1:]
 
 
-def _refused(error: InferenceRefused) -> Problem:
+def _refused(error: InferenceRefused, *, inference: bool) -> Problem:
     explained = error.detail != error.error_type.message
     return Problem(
         error_type=error.error_type,
@@ -203,6 +205,7 @@ def _refused(error: InferenceRefused) -> Problem:
         retryable=error.retryable,
         retry_after=error.retry_after,
         field=error.field if isinstance(error, InvalidInput) else None,
+        inference=inference,
     )
 
 

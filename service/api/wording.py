@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """One error type: `meaning` ends the sentence "The request failed because …"; `advice` is a sentence for caller and operator."""
+    """One error type: `meaning` follows "Failed: " and the like; `advice` is a sentence for caller and operator."""
 
     meaning: str
     advice: str
@@ -22,12 +22,12 @@ class Words:
 
 OUTCOMES: Mapping[Outcome, str] = MappingProxyType(
     {
-        Outcome.SUCCESS: "The model answered.",
-        Outcome.INVALID: "The request was refused, because it could not be an inference.",
-        Outcome.OVERLOADED: "The request was refused, because the service could not take it at that moment.",
-        Outcome.TIMEOUT: "The request was given up, because there was no answer within its deadline.",
-        Outcome.CANCELLED: "The request was given up, because the caller had gone.",
-        Outcome.ERROR: "The request failed inside the service.",
+        Outcome.SUCCESS: "Answered by the model",
+        Outcome.INVALID: "Refused as invalid",
+        Outcome.OVERLOADED: "Refused for now",
+        Outcome.TIMEOUT: "Given up",
+        Outcome.CANCELLED: "Given up",
+        Outcome.ERROR: "Failed",
     }
 )
 
@@ -50,7 +50,7 @@ ERRORS: Mapping[ErrorType, Words] = MappingProxyType(
         ErrorType.NOT_READY: Words("the model was not ready yet", "Retry when /readyz answers 200."),
         ErrorType.SHUTTING_DOWN: Words("the service was shutting down", "Retry; another instance, or this one after its restart, will answer."),
         ErrorType.DEADLINE_EXCEEDED: Words(
-            "its deadline passed first", "Retry, perhaps with a longer X-Request-Timeout; the stages show where the time went."
+            "the deadline passed before there was an answer", "Retry, perhaps with a longer X-Request-Timeout; the stages show where the time went."
         ),
         ErrorType.CLIENT_DISCONNECTED: Words(
             "the caller closed the connection before the answer", "If callers give up early, raise their timeout or look for slow stages."
@@ -64,14 +64,11 @@ ERRORS: Mapping[ErrorType, Words] = MappingProxyType(
         ErrorType.WORKER_DIED: Words("the model worker died", "Retry; a new worker has taken over. Look at the log for why it died."),
         ErrorType.FUNCTION_FAILED: Words("the monitored function raised an exception", "The exception's type and frames say where it failed."),
         ErrorType.PROCESS_DIED: Words("the process died while the inference was open", "Retry; look at the log and the system for why it died."),
-        ErrorType.INTERNAL: Words("of an unexpected error in the service", "Retry; if it comes again, report it with its request_id."),
+        ErrorType.INTERNAL: Words("an unexpected error in the service", "Retry; if it comes again, report it with its request_id."),
     }
 )
 
 
 def in_words(outcome: Outcome, error_type: ErrorType | None) -> str:
-    """One or two sentences that say how an inference ended."""
-    if error_type is None:
-        return OUTCOMES[outcome]
-    meaning = ERRORS[error_type].meaning
-    return f"{OUTCOMES[outcome]} The reason: {meaning[0].upper()}{meaning[1:]}."
+    """One sentence that says how an inference ended."""
+    return f"{OUTCOMES[outcome]}." if error_type is None else f"{OUTCOMES[outcome]}: {ERRORS[error_type].meaning}."

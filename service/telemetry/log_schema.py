@@ -24,7 +24,10 @@ def schema() -> dict[str, object]:
 
 
 def _property(field: LogField) -> dict[str, object]:
-    described: dict[str, object] = {"description": field.description, "type": field.types[0] if len(field.types) == 1 else list(field.types)}
+    described: dict[str, object] = {
+        "description": field.description,
+        "type": field.types[0] if len(field.types) == 1 else list(field.types),
+    }
     if field.values:
         described["enum"] = [*(str(value) for value in field.values), *([None] if "null" in field.types else [])]
     if field.minimum is not None:

@@ -32,7 +32,7 @@ class Mailbox(Generic[T]):
         if waiting >= self._size:
             return False
         self._items.append(item)
-        if waiting == self._half:
+        if waiting >= self._half:
             self._wake.set()
         return True
 
