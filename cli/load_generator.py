@@ -37,6 +37,9 @@ class LoadGenerator:
         max_in_flight: requests that may be open at once; one more is not sent, and counted as such.
         patience: seconds an answer may take from the moment the request left, then it is `unreachable`.
         monotonic: seconds of a clock that does not jump.
+
+    Attributes:
+        stopping: whether `stop` was called.
     """
 
     def __init__(
@@ -56,11 +59,11 @@ class LoadGenerator:
         self._patience = patience
         self._monotonic = monotonic
         self._in_flight = 0
-        self._stopping = False
+        self.stopping = False
 
     def stop(self) -> None:
         """Send no more; what is in flight is still waited for."""
-        self._stopping = True
+        self.stopping = True
 
     async def run(self, phases: Sequence[Phase], random: Random) -> list[Tally]:
         """Send all phases and wait for every answer; one tally for each phase."""
@@ -70,7 +73,7 @@ class LoadGenerator:
             for number, arrival in enumerate(arrivals(phases, random)):
                 request = self._factory.make(number)
                 await self._until(started, arrival.at, tallies)
-                if self._stopping:
+                if self.stopping:
                     break
                 tally = tallies[arrival.phase]
                 if self._in_flight >= self._max_in_flight:
@@ -86,7 +89,7 @@ class LoadGenerator:
             self._progress.update(elapsed, partial(_note, tallies, self._in_flight))
             # At least one turn of the loop for every request, also when this side is late.
             await asyncio.sleep(min(max(at - elapsed, 0.0), LONGEST_SLEEP))
-            if self._stopping or self._monotonic() - started >= at:
+            if self.stopping or self._monotonic() - started >= at:
                 return
 
     async def _send(self, request: LoadRequest, due: float, tally: Tally) -> None:

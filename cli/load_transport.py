@@ -49,6 +49,14 @@ class HttpTransport:
             self._idle.append(connection)
         return answer
 
+    async def probe(self) -> None:
+        """See whether anything listens; nothing is sent.
+
+        Raises:
+            ConnectionFailed: nothing listens at the address.
+        """
+        (await LoadConnection.connect(self._url, self._tls)).close()
+
     def close(self) -> None:
         """Close the kept connections."""
         while self._idle:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from multiprocessing import get_context
-from random import Random
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,6 +17,9 @@ from service.model.encoding import FlaggedPairEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from random import Random
+
+    from model.gazetteer import Gazetteer
 
 SHARD = 10_000
 """Pairs per seed, so that the result does not depend on the number of processes."""
@@ -49,8 +51,15 @@ class Batch:
 
 def invent_pairs(seed: int, count: int, *, held_out: bool) -> list[LabelledPair]:
     """Pairs from the training or the held-out part of the gazetteer, in one process."""
+    gazetteer, sounds = _names(held_out=held_out)
+    return list(PairMaker(gazetteer, seed, sounds).pairs(count))
+
+
+@cache
+def _names(*, held_out: bool) -> tuple[Gazetteer, dict[str, str]]:
+    """Read once per process: it takes seconds, and a process makes many shards."""
     gazetteer = load_gazetteers()[1 if held_out else 0]
-    return list(PairMaker(gazetteer, seed, homophones(gazetteer)).pairs(count))
+    return gazetteer, homophones(gazetteer)
 
 
 def encode_pairs(pairs: Sequence[LabelledPair], encoder: FlaggedPairEncoder) -> list[Example]:

@@ -69,7 +69,7 @@ def describe_sources() -> dict[str, dict[str, str]]:
         described[name] = {
             "package": distribution,
             "version": metadata.version(distribution),
-            "licence": facts.get("License-Expression") or facts.get("License") or "",
+            "licence": next((facts[field] for field in ("License-Expression", "License") if field in facts), ""),
             "file": inner,
             "sha256": hashlib.sha256(source_path(name).read_bytes()).hexdigest(),
         }
@@ -100,11 +100,11 @@ def parse_regions(content: dict[str, list[list[object]]]) -> list[Region]:
     for level, parent, name in entries.values():
         if level != 4:
             continue
-        names: dict[int, str] = defaultdict(str, {4: name})
-        while parent in entries:
-            ancestor_level, grandparent, ancestor = entries[parent]
+        names: dict[int, str] = defaultdict(str)
+        code = parent
+        while code in entries:
+            ancestor_level, code, ancestor = entries[code]
             names[ancestor_level] = ancestor
-            parent = grandparent
         regions.append(Region(province=names[1], city=names[2], county=names[3], township=name))
     return sorted(regions, key=lambda region: (region.province, region.city, region.county, region.township))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from model.place import CHAINS
+from model.place import CHAINS, INSTITUTIONS
 from service.model.base import Label
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def judge(first: Place, second: Place) -> Label | None:
     if _contradict(first, second):
         return Label.NOT_MATCH
     if not _share_anchor(first, second):
-        return Label.NOT_MATCH if _names_no_place(first) or _names_no_place(second) else None
+        return Label.NOT_MATCH if _names_no_place(first) != _names_no_place(second) else None
     return Label.EXACT_MATCH if _same_detail(first, second) else Label.PARTIAL_MATCH
 
 
@@ -69,8 +69,15 @@ def _share_anchor(first: Place, second: Place) -> bool:
     if first.cross_road and second.cross_road:
         return True
     if _equal(first.poi, second.poi):
-        return same_road or _is_corner_of(first, second) or _equal(first.estate, second.estate) or first.poi not in CHAINS
+        return same_road or _is_corner_of(first, second) or _equal(first.estate, second.estate) or _is_unique(first, second)
     return (same_road and _equal(first.number, second.number)) or _equal(first.estate, second.estate)
+
+
+def _is_unique(first: Place, second: Place) -> bool:
+    """Whether their common shop or office is the only one of its name, as far as they say where."""
+    if first.poi in INSTITUTIONS:
+        return _equal(first.county, second.county) or _equal(first.city, second.city)
+    return first.poi not in CHAINS
 
 
 def _names_no_place(place: Place) -> bool:

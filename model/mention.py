@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 VICINITIES = ("附近", "对面", "斜对面", "旁", "旁边", "北侧", "南侧", "东侧", "西侧", "附近50米", "后面", "隔壁")
 """Near the place is not the place."""
 
-NOTES = ("放门卫", "送货上门", "请打电话", "放快递柜", "门口", "收件人王先生", "到了联系", "白天不在家放驿站", "从北门进", "进大门左转第二栋楼下", "勿放楼道")
+NOTES = (
+    *("放门卫", "送货上门", "请打电话", "放快递柜", "门口", "收件人王先生", "到了联系"),
+    *("白天不在家放驿站", "从北门进", "进大门左转第二栋楼下", "勿放楼道"),
+)
 """What is no part of the address and changes nothing."""
 
 _ALIASES = (
@@ -113,31 +116,30 @@ class Speaker:
             roads = [place.road, place.cross_road]
             self._random.shuffle(roads)
             road = self._pick("与", "和", "", "-").join(roads) + self._pick("交叉口", "路口", "交汇处", "交叉路口")
-        street = road + self._number(place.number) if not place.rural else ""
+        street = road + self._number(place.number)
         estate = self._alias(self._slip(place.estate, 0.03)) + place.phase
         name = self._alias(self._slip(place.poi, 0.03))
         detail = self._detail(place)
         separator = self._random.choices(("", " ", ",", "-"), (88, 7, 3, 2))[0]
-        text = separator.join(part for part in self._ordered(region, street, estate, name, detail, place) if part)
+        house = self._number(place.number)
+        parts = [region, place.village + detail + house, name] if place.rural else [region, *self._ordered(street, estate, name, detail)]
+        text = separator.join(part for part in parts if part)
         text += place.vicinity
         if self._happens(0.04):
             note = self._random.choice(NOTES)
             text += self._pick(f"({note})", f" {note}", note)
         return text
 
-    def _ordered(self, region: str, street: str, estate: str, name: str, detail: str, place: Place) -> list[str]:
-        if place.rural:
-            house = self._number(place.number)
-            return [region, place.village + detail + house, name]
+    def _ordered(self, street: str, estate: str, name: str, detail: str) -> list[str]:
         if name and street and self._happens(0.1):
-            return [region, street, estate + detail, f"({name})"]
+            return [street, estate + detail, f"({name})"]
         if estate and street and detail and self._happens(0.12):
-            return [region, f"{estate}({street})", name, detail]
+            return [f"{estate}({street})", name, detail]
         if name and street and not detail and self._happens(0.08):
-            return [region, name, f"({street})"]
+            return [name, f"({street})"]
         if name and detail and self._happens(0.7):
-            return [region, street, estate, detail, name]
-        return [region, street, estate, name, detail]
+            return [street, estate, detail, name]
+        return [street, estate, name, detail]
 
     def _drop_regions(self, place: Place) -> Place:
         if self._happens(0.6):

@@ -12,22 +12,32 @@ if TYPE_CHECKING:
 
     from model.gazetteer import Gazetteer, Region
 
-CHAINS = tuple(
-    "肯德基 麦当劳 星巴克 必胜客 瑞幸咖啡 蜜雪冰城 华莱士 海底捞火锅 中国银行 中国工商银行 中国农业银行 中国建设银行 交通银行 招商银行 中国邮政 "
-    "中国移动营业厅 中国电信营业厅 中国石化加油站 中国石油加油站 顺丰速运 菜鸟驿站 中通快递 圆通速递 京东快递 全家便利店 罗森便利店 如家酒店 汉庭酒店 "
-    "七天连锁酒店 老百姓大药房 海王星辰药店 沃尔玛超市 永辉超市 大润发超市 华润万家超市 新华书店 中国福利彩票 兰州拉面 沙县小吃".split()
+CHAINS = (
+    *("肯德基", "麦当劳", "星巴克", "必胜客", "瑞幸咖啡", "蜜雪冰城", "华莱士", "海底捞火锅", "中国银行"),
+    *("中国工商银行", "中国农业银行", "中国建设银行", "交通银行", "招商银行", "中国邮政", "中国移动营业厅"),
+    *("中国电信营业厅", "中国石化加油站", "中国石油加油站", "顺丰速运", "菜鸟驿站", "中通快递", "圆通速递", "京东快递"),
+    *("全家便利店", "罗森便利店", "如家酒店", "汉庭酒店", "七天连锁酒店", "老百姓大药房", "海王星辰药店", "沃尔玛超市"),
+    *("永辉超市", "大润发超市", "华润万家超市", "新华书店", "中国福利彩票", "兰州拉面", "沙县小吃"),
 )
 """Names that stand in every town: equal names alone prove nothing."""
 
-INSTITUTIONS = tuple(
-    "人力资源和社会保障局 市场监督管理局 公安局 税务局 教育局 自然资源和规划局 住房和城乡建设局 人民法院 人民检察院 人民政府 政务服务中心 派出所 "
-    "交警大队 消防救援大队 图书馆 文化馆 体育馆 博物馆 汽车站 客运中心 人民医院 第一人民医院 第二人民医院 中医院 妇幼保健院 社区卫生服务中心 "
-    "实验小学 第一小学 第二小学 中心小学 第一中学 第二中学 第三中学 实验中学 幼儿园 中心幼儿园 农贸市场 敬老院 殡仪馆 党校".split()
+INSTITUTIONS = (
+    *("人力资源和社会保障局", "市场监督管理局", "公安局", "税务局", "教育局", "自然资源和规划局", "住房和城乡建设局"),
+    *("人民法院", "人民检察院", "人民政府", "政务服务中心", "派出所", "交警大队", "消防救援大队", "图书馆", "文化馆"),
+    *("体育馆", "博物馆", "汽车站", "客运中心", "人民医院", "第一人民医院", "第二人民医院", "中医院", "妇幼保健院"),
+    *("社区卫生服务中心", "实验小学", "第一小学", "第二小学", "中心小学", "第一中学", "第二中学", "第三中学"),
+    *("实验中学", "幼儿园", "中心幼儿园", "农贸市场", "敬老院", "殡仪馆", "党校"),
 )
-TRADES = tuple(
-    "科技有限公司 贸易有限公司 电子有限公司 建材有限公司 装饰工程有限公司 物流有限公司 食品有限公司 律师事务所 超市 便利店 药店 饭店 火锅店 面馆 烧烤店 "
-    "理发店 美容院 服装店 五金店 水果店 烟酒店 汽修厂 洗车行 宾馆 大酒店 网吧 书店 诊所 口腔门诊部 培训学校 幼儿园 房产中介 手机维修店 仓库 商住楼".split()
+"""What most towns have one of."""
+
+TRADES = (
+    *("科技有限公司", "贸易有限公司", "电子有限公司", "建材有限公司", "装饰工程有限公司", "物流有限公司"),
+    *("食品有限公司", "律师事务所", "超市", "便利店", "药店", "饭店", "火锅店", "面馆", "烧烤店", "理发店", "美容院"),
+    *("服装店", "五金店", "水果店", "烟酒店", "汽修厂", "洗车行", "宾馆", "大酒店", "网吧", "书店", "诊所"),
+    *("口腔门诊部", "培训学校", "幼儿园", "房产中介", "手机维修店", "仓库", "商住楼"),
 )
+"""What follows a made-up name."""
+
 ORDINALS = "一二三四五六七八九十"
 DIRECTIONS = "东西南北中"
 PHASES = ("一期", "二期", "三期", "东区", "西区", "南区", "北区")
@@ -78,13 +88,14 @@ class PlaceMaker:
 
     def invent(self) -> Place:
         """A place of one of five kinds: flat in an estate, office, shop, house in a village, street corner."""
-        kind: Callable[[Place], Place] = self._random.choices((self._flat, self._office, self._shop, self._house, self._corner), (34, 12, 34, 13, 7))[0]
-        return kind(self._somewhere())
+        kinds: tuple[Callable[[Place], Place], ...] = (self._flat, self._office, self._shop, self._house, self._corner)
+        return self._random.choices(kinds, (34, 12, 34, 13, 7))[0](self._somewhere())
 
     def sibling(self, place: Place) -> Place:
         """Another place invented in the same county."""
         other = self.invent()
-        return replace(other, province=place.province, city=place.city, county=place.county, township=other.township if other.rural else place.township)
+        township = other.township if other.rural else place.township
+        return replace(other, province=place.province, city=place.city, county=place.county, township=township)
 
     def elsewhere(self, place: Place) -> Place:
         """The same names in another county, half the time of the same city."""
@@ -92,14 +103,12 @@ class PlaceMaker:
         region = self._random.choice(near) if self._random.random() < 0.5 else self._random.choice(self._gazetteer.regions)
         return replace(place, province=region.province, city=region.city, county=region.county, township=region.township)
 
-    def near_name(self, name: str, pool: dict[str, list[str]], start: int) -> str:
-        """Another real name with the same beginning, when there is one."""
-        return self._random.choice(pool[name[:start]] or [name])
-
     def other_road(self, road: str) -> str:
         """A road easily taken for this one: another ordinal, direction or kind, or a name with the same beginning."""
         choice = self._random.random()
         stem, kind = (road[:-2], road[-2:]) if road.endswith(("大道", "大街", "胡同")) else (road[:-1], road[-1:])
+        if road.endswith("段"):
+            return self._swap_ordinal(road[:-1]) + "段"
         if choice < 0.3:
             return self._other_direction(stem) + kind
         if choice < 0.5:
@@ -107,21 +116,22 @@ class PlaceMaker:
         if choice < 0.6:
             return stem + self._random.choice([other for other in ("路", "街", "大道", "巷", "大街") if other != kind])
         if choice < 0.8:
-            return self.near_name(road, self._roads_by_start, 1)
+            return self._near_name(road, self._roads_by_start, 1)
         return self._random.choice(self._gazetteer.roads)
 
     def other_number(self, number: str) -> str:
         """Another house number: a neighbour, a digit more or less or changed, or any."""
         digits = "".join(character for character in number if character.isdecimal())
         value = int(digits[:4])
-        other = self._random.choice((value + 1, value + 2, value - 1, value - 2, value + 10, value * 10 + 1, value // 10, int(digits[::-1][:4]), self._house_number()))
+        neighbours = (value + 1, value + 2, value - 1, value - 2, value + 10)
+        other = self._random.choice((*neighbours, value * 10 + 1, value // 10, int(digits[::-1][:4]), self._house_number()))
         return f"{max(other, 1)}{number.lstrip('0123456789-')}"
 
     def other_estate(self, estate: str) -> str:
         """An estate with the same beginning, or with one character changed, or any."""
         choice = self._random.random()
         if choice < 0.5:
-            return self.near_name(estate, self._estates_by_start, 2)
+            return self._near_name(estate, self._estates_by_start, 2)
         other = self._random.choice(self._gazetteer.estates)
         if choice < 0.75:
             position = self._random.randrange(len(estate) - 1)
@@ -151,6 +161,10 @@ class PlaceMaker:
         step = self._random.choice((1, 2, 100, 1000)) if len(digits) > 2 else self._random.choice((1, 2, 3, 10))
         return value[: len(value) - len(digits)] + str(number + step if self._random.random() < 0.5 or number <= step else number - step)
 
+    def _near_name(self, name: str, pool: dict[str, list[str]], start: int) -> str:
+        """Another real name with the same beginning, when there is one."""
+        return self._random.choice(pool[name[:start]] or [name])
+
     def _somewhere(self) -> Place:
         crowded = self._random.random() < 0.6
         region = self._random.choice(self._gazetteer.regions if crowded else self._by_city[self._random.choice(self._cities)])
@@ -161,10 +175,13 @@ class PlaceMaker:
 
     def _street(self, place: Place) -> Place:
         suffix = self._random.choices(("号", "弄", "号院", "-1号"), (88, 4, 5, 3))[0]
-        return replace(place, road=self._random.choice(self._gazetteer.roads), number=f"{self._house_number()}{suffix}")
+        road = self._random.choice(self._gazetteer.roads)
+        if self._random.random() < 0.04:
+            road += self._random.choice(ORDINALS[:5]) + "段"
+        return replace(place, road=road, number=f"{self._house_number()}{suffix}")
 
     def _flat(self, place: Place) -> Place:
-        phase = self._random.choice(PHASES) if self._random.random() < 0.08 else ""
+        phase = self._random.choice(PHASES) if self._random.random() < 0.12 else ""
         building = self._building()
         floor = self._random.randint(1, 33)
         unit = str(self._random.randint(1, 5)) if self._random.random() < 0.6 else ""

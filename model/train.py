@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import torch
 import transformers
-from safetensors.torch import save_file
+from safetensors.torch import save
 from transformers import BertConfig, BertForSequenceClassification
 
 from model.dataset import LABELS, Example, batches, collate, encode_pairs, invent_pairs, training_examples
@@ -26,14 +26,20 @@ from model.mention import NOTES, VICINITIES
 from model.metrics import fit_temperature, macro_f1
 from model.place import CHAINS, INSTITUTIONS, TRADES
 from model.vocabulary import build_vocabulary
-from service.model import embedded_model_directory
 from service.model.encoding import FlaggedPairEncoder
 from service.model.match_flags import FLAGS
+from service.model.transformer import embedded_model_directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 logger = logging.getLogger("model.train")
+
+GRAMMAR = "省市区县镇乡街道路巷弄栋单元层室组队社与和交叉口汇处"
+"""Characters that hold an address together; each must be in the vocabulary."""
+
+_REPORT_EVERY = 500
+"""Steps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,10 +82,7 @@ def main() -> None:
 def train(recipe: Recipe, output: Path, *, processes: int) -> None:
     """Build the data, train, fold the temperature in, write the folder."""
     started = time.monotonic()
-    gazetteer, _ = load_gazetteers()
-    regions = {name for region in gazetteer.regions for name in (region.province, region.city, region.county, region.township)}
-    required = [*HELD_OUT_PROVINCES, *NOTES, *VICINITIES, *CHAINS, *INSTITUTIONS, *TRADES, "省市区县镇乡街道路巷弄栋单元层室组队社与和交叉口汇处"]
-    tokens = build_vocabulary([*gazetteer.roads, *gazetteer.estates, *gazetteer.villages, *sorted(regions)], required, recipe.vocabulary_size)
+    tokens = choose_tokens(recipe.vocabulary_size)
     vocabulary = {token: index for index, token in enumerate(tokens)}
     examples = training_examples(vocabulary, recipe.positions, seed=recipe.seed, count=recipe.pairs, processes=processes)
     held_out = encode_pairs(
@@ -108,6 +111,14 @@ def train(recipe: Recipe, output: Path, *, processes: int) -> None:
     }
     (output / "training.json").write_text(json.dumps(record, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     logger.info("macro-F1 %.4f, temperature %.3f, %.0f s", macro_f1(logits, labels), temperature, time.monotonic() - started)
+
+
+def choose_tokens(size: int) -> list[str]:
+    """The vocabulary, from the names of the training part and the words the recipe itself uses."""
+    gazetteer, _ = load_gazetteers()
+    regions = {name for region in gazetteer.regions for name in (region.province, region.city, region.county, region.township)}
+    names = [*gazetteer.roads, *gazetteer.estates, *gazetteer.villages, *sorted(regions)]
+    return build_vocabulary(names, [*HELD_OUT_PROVINCES, *NOTES, *VICINITIES, *CHAINS, *INSTITUTIONS, *TRADES, GRAMMAR], size)
 
 
 def network_config(recipe: Recipe, vocabulary_size: int) -> BertConfig:
@@ -140,7 +151,7 @@ def fit(network: BertForSequenceClassification, examples: Sequence[Example], hel
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=recipe.learning_rate, total_steps=steps + 1, pct_start=recipe.warmup_share, cycle_momentum=False
     )
-    random = Random(recipe.seed)  # noqa: S311 -- order of training, no secret
+    random = Random(recipe.seed)
     network.train()
     step, running, started = 0, 0.0, time.monotonic()
     for _ in range(recipe.epochs):
@@ -154,9 +165,10 @@ def fit(network: BertForSequenceClassification, examples: Sequence[Example], hel
             schedule.step()
             step += 1
             running += loss.item()
-            if step % 500 == 0:
+            if step % _REPORT_EVERY == 0:
                 score = macro_f1(*predict(network, held_out[:2000]))
-                logger.info("step %d of %d, loss %.3f, held-out %.4f, %.0f s", step, steps, running / 500, score, time.monotonic() - started)
+                seconds = time.monotonic() - started
+                logger.info("step %d of %d, loss %.3f, held-out %.4f, %.0f s", step, steps, running / _REPORT_EVERY, score, seconds)
                 running = 0.0
     network.eval()
 
@@ -170,26 +182,23 @@ def predict(network: BertForSequenceClassification, examples: Sequence[Example])
     with torch.inference_mode():
         for start in range(0, len(order), 128):
             group = order[start : start + 128]
-            batch = collate_of(examples, group)
-            logits[group] = network(**batch).logits
+            batch = collate([examples[index] for index in group])
+            output = network(input_ids=batch.input_ids, token_type_ids=batch.token_type_ids, attention_mask=batch.attention_mask)
+            logits[group] = output.logits
     network.train(was_training)
     return logits, torch.tensor([example.label for example in examples])
-
-
-def collate_of(examples: Sequence[Example], group: Sequence[int]) -> dict[str, torch.Tensor]:
-    """The input tensors of some of the examples."""
-    batch = collate([examples[index] for index in group])
-    return {"input_ids": batch.input_ids, "token_type_ids": batch.token_type_ids, "attention_mask": batch.attention_mask}
 
 
 def write_folder(output: Path, network: BertForSequenceClassification, tokens: Sequence[str]) -> None:
     """Write what transformers needs to load the model: config, weights, vocabulary."""
     output.mkdir(parents=True, exist_ok=True)
     network.config.save_pretrained(output)
-    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, output / "model.safetensors", metadata={"format": "pt"})
+    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
+    (output / "model.safetensors").write_bytes(save(weights, metadata={"format": "pt"}))
     (output / "vocab.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
-    tokenizer_config = {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": network.config.max_position_embeddings}
-    (output / "tokenizer_config.json").write_text(json.dumps(tokenizer_config, indent=2) + "\n", encoding="utf-8")
+    length = network.config.max_position_embeddings
+    tokenizer = {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": length}
+    (output / "tokenizer_config.json").write_text(json.dumps(tokenizer, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ class MicroBatcher(Generic[ItemT, OutputT]):
             if depth >= self._max_queue_size:
                 raise Overloaded(ErrorType.QUEUE_FULL, retry_after=self._time_to_empty(depth))
             ticket: Ticket[ItemT, OutputT] = Ticket(
-                item, size=size, deadline=deadline, enqueued_at=now, depth=depth, loop=self._loop, depart=self._depart
+                item, size=size, deadline=deadline, enqueued_at=now, loop=self._loop, depart=self._depart
             )
             self._waiting.add(ticket)
             # A worker waits only for a first entry or for a full batch.
@@ -128,12 +128,16 @@ class MicroBatcher(Generic[ItemT, OutputT]):
         self._open_tickets += 1
         return ticket
 
-    async def close(self, drain_timeout: float) -> None:
-        """Refuse what is new, give what is here `drain_timeout` seconds to finish, then end the rest as shutting down."""
+    def drain(self) -> None:
+        """Refuse what is new from now on; what is here goes on."""
         with self._changed:
-            if self._state is _State.OPEN:
+            if self._state is not _State.CLOSED:
                 self._state = _State.DRAINING
                 self._changed.notify_all()
+
+    async def close(self, drain_timeout: float) -> None:
+        """Refuse what is new, give what is here `drain_timeout` seconds to finish, then end the rest as shutting down."""
+        self.drain()
         if self._open_tickets and self._loop is not None:
             if self._drained is None:
                 self._drained = self._loop.create_future()
@@ -258,11 +262,11 @@ class MicroBatcher(Generic[ItemT, OutputT]):
         return oldest.enqueued_at + self._max_queue_delay - self._clock()
 
     def _cut(self) -> Batch[ItemT, OutputT] | None:
-        now = self._clock()
+        now, batch_id = self._clock(), self._new_batch_id()  # Before any ticket leaves the queue, since it may raise.
         tickets = self._waiting.take(self._max_batch_size, now)
         if not tickets:
             return None
-        dispatch = Dispatch(batch_id=self._new_batch_id(), batch_size=len(tickets), dispatched_at=now)
+        dispatch = Dispatch(batch_id=batch_id, batch_size=len(tickets), dispatched_at=now)
         for ticket in tickets:
             ticket.dispatch = dispatch
         return Batch(dispatch=dispatch, tickets=tickets)

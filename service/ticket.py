@@ -46,11 +46,10 @@ class Ticket(Generic[ItemT, OutputT]):
         size: its length, by which batches are grouped.
         deadline: monotonic moment at which it fails.
         enqueued_at: monotonic moment at which it joined the queue.
-        depth: how many were waiting then.
         dispatch: its batch; None while it waits, and for ever when it left early. Stays readable after any failure.
     """
 
-    __slots__ = ("_depart", "_ended", "_future", "_timer", "deadline", "depth", "dispatch", "enqueued_at", "item", "size")
+    __slots__ = ("_depart", "_ended", "_future", "_timer", "deadline", "dispatch", "enqueued_at", "item", "size")
 
     def __init__(
         self,
@@ -59,7 +58,6 @@ class Ticket(Generic[ItemT, OutputT]):
         size: int,
         deadline: float,
         enqueued_at: float,
-        depth: int,
         loop: asyncio.AbstractEventLoop,
         depart: Callable[[Ticket[ItemT, OutputT]], None],
     ) -> None:
@@ -67,7 +65,6 @@ class Ticket(Generic[ItemT, OutputT]):
         self.size = size
         self.deadline = deadline
         self.enqueued_at = enqueued_at
-        self.depth = depth
         self.dispatch: Dispatch | None = None
         self._depart = depart
         self._ended = False

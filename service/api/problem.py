@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -104,8 +105,8 @@ class Problem:
     retry_after: float | None = None
     field: str | None = None
     inference: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict)
-    extra: Mapping[str, object] = field(default_factory=dict)
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    extra: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
     def document(self, *, request_id: str, trace_id: str) -> dict[str, object]:
         """The JSON members, of which those that do not apply are left out."""

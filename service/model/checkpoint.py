@@ -213,7 +213,9 @@ def _encoder(directory: Path, raw: JsonObject, config: BertConfig, max_length: i
             f"{directory}: the tokenizer cannot be loaded ({type(error).__name__}); vocab.txt or tokenizer.json must be in the folder"
         ) from error
     if largest > config.vocab_size:
-        raise ModelLoadError(f"{directory}: the tokenizer has {largest} tokens, the model {config.vocab_size}; use files of the same checkpoint")
+        raise ModelLoadError(
+            f"{directory}: the tokenizer has {largest} tokens, the model {config.vocab_size}; use files of the same checkpoint"
+        )
     return TokenizerPairEncoder(tokenizer, max_length)
 
 

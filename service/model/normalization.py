@@ -26,7 +26,7 @@ _FIXED_POINT_ROUNDS = 8
 
 
 def normalize(text: str) -> str:
-    """Return the normal form of an address. Pure, total, and idempotent: ``normalize(normalize(t)) == normalize(t)``."""
+    """Return the normal form of an address. Pure, total and idempotent: what is normal already stays as it is."""
     for _ in range(_FIXED_POINT_ROUNDS):
         result = _normalize_once(text)
         if result == text:
@@ -73,6 +73,6 @@ def parse_numeral(numeral: str) -> str | None:
             return None
         else:
             ceiling = unit
-            total += (1 if not pending else pending) * unit
+            total += (pending or 1) * unit
             pending = None
     return str(total + (pending or 0))

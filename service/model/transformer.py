@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import torch
@@ -13,7 +14,6 @@ from service.model.checkpoint import MAX_LENGTH, read_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from service.model.encoding import EncodedPair, PairEncoder
 
@@ -143,6 +143,11 @@ def is_poisoning(error: RuntimeError) -> bool:
     return isinstance(error, torch.AcceleratorError) or "CUDA error" in str(error)
 
 
+def embedded_model_directory() -> Path:
+    """The folder of the model that ships with the package: `config.json`, `model.safetensors`, `vocab.txt`, its card."""
+    return Path(__file__).parent / "embedded"
+
+
 def load_model(
     directory: Path,
     *,
@@ -186,5 +191,5 @@ def _device(name: str) -> torch.device:
     except RuntimeError as error:
         raise ModelLoadError(f"device {name!r} is not one torch knows; use auto, cpu or cuda") from error
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ModelLoadError(f"device {name!r} asked for, but torch sees no CUDA device; use cpu, or install a driver and a CUDA build of torch")
+        raise ModelLoadError(f"device {name!r}: torch sees no CUDA device; use cpu, or install a driver and a CUDA build of torch")
     return device

@@ -73,7 +73,9 @@ class StdoutSink:
 
 
 class LogWriter:
-    """Encodes and writes records on its own thread, from construction to `close`; a failing sink keeps its lines, up to a bound, and is tried again.
+    """Encodes and writes records on its own thread, from construction to `close`.
+
+    A failing sink keeps its lines, up to a bound, and is tried again.
 
     Args:
         sinks: each gets every line, in order; a line may come twice after a failure.

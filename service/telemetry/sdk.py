@@ -281,6 +281,9 @@ class _CountingLogExporter(LogRecordExporter):
             self._losses["logs", "export_failed"] += len(batch)
         return result
 
+    def force_flush(self, timeout_millis: int = 10_000) -> bool:
+        return self._exporter.force_flush(timeout_millis)
+
     def shutdown(self) -> None:
         self._exporter.shutdown()
 

@@ -1,0 +1,127 @@
+"""The parts of the OpenAPI document that routes with hand-written parsing have to bring themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from service.api.accept import HTML
+from service.api.problem import MEDIA_TYPE
+from service.api.schemas import AddressSearch, BatchAnswer, BatchRequest, MatchAnswer, MatchRequest, ProblemDocument, Story, SummaryPage
+from service.errors import Outcome
+from service.model.base import Label
+from service.requeststore.base import MAX_PAGE
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+Schema = dict[str, Any]  # JSON, as FastAPI's own types have it
+
+_DESCRIPTIONS = {
+    400: "The JSON or a header cannot be understood.",
+    401: "No valid API key, where one is needed.",
+    404: "Nothing is known of it.",
+    413: "The body is over the size limit.",
+    415: "The body is not declared as JSON.",
+    422: "A field or parameter is missing or wrong.",
+    500: "The model or the service failed.",
+    503: "It cannot be served now; `Retry-After` says when.",
+    504: "No answer within the deadline.",
+}
+_TIMEOUT_PARAMETER: Schema = {
+    "name": "X-Request-Timeout",
+    "in": "header",
+    "description": "Seconds; may only shorten the service's own deadline.",
+    "schema": {"type": "number", "exclusiveMinimum": 0},
+}
+_ID_PARAMETER: Schema = {
+    "name": "X-Request-ID",
+    "in": "header",
+    "description": "The id of this request; anything else than 1 to 128 of these characters is replaced.",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._~-]{1,128}$"},
+}
+
+
+def problems(*statuses: int) -> dict[int | str, Schema]:
+    """The problem documents a route can answer with."""
+    content: Schema = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
+    return {status: {"description": _DESCRIPTIONS[status], "content": content} for status in statuses}
+
+
+def answers(model: type[BaseModel], description: str, *, page: bool = False) -> dict[int | str, Schema]:
+    """The 200 answer of a route; `page`: a browser gets HTML."""
+    answer: Schema = {"model": model, "description": description}
+    if page:
+        answer["content"] = {HTML: {"schema": {"type": "string"}}}
+    return {200: answer}
+
+
+def body(*media_types: str, model: type[BaseModel]) -> Schema:
+    """The request body of a route, its schema written out where it stands."""
+    schema = model.model_json_schema()
+    definitions = schema.pop("$defs", {})
+    return {"required": True, "content": {media_type: {"schema": _inlined(schema, definitions)} for media_type in media_types}}
+
+
+def _inlined(node: Any, definitions: Schema) -> Any:
+    if isinstance(node, dict):
+        if "$ref" in node:
+            return _inlined(definitions[node["$ref"].rpartition("/")[2]], definitions)
+        return {key: _inlined(value, definitions) for key, value in node.items()}
+    return [_inlined(value, definitions) for value in node] if isinstance(node, list) else node
+
+
+def _query(name: str, description: str, **schema: object) -> Schema:
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+MATCH_OPERATION: dict[str, Any] = {
+    "summary": "Are two addresses the same place?",
+    "responses": {
+        **answers(MatchAnswer, "The answer."),
+        # Named once as a model, so that the document has the component the others refer to.
+        **problems(400, 401, 413, 415, 422, 500, 503, 504),
+        400: {"model": ProblemDocument, "description": _DESCRIPTIONS[400], "content": problems(400)[400]["content"]},
+    },
+    "openapi_extra": {"parameters": [_ID_PARAMETER, _TIMEOUT_PARAMETER], "requestBody": body("application/json", model=MatchRequest)},
+}
+BATCH_OPERATION: dict[str, Any] = {
+    "summary": "The same for many pairs",
+    "responses": {**answers(BatchAnswer, "One result per pair, each with its answer or its error."), **problems(400, 401, 413, 415, 422, 500, 503, 504)},
+    "openapi_extra": {"parameters": [_ID_PARAMETER, _TIMEOUT_PARAMETER], "requestBody": body("application/json", model=BatchRequest)},
+}
+STORY_OPERATION: dict[str, Any] = {
+    "summary": "The story of one request",
+    "responses": {**answers(Story, "The story; as a page when a browser asks.", page=True), **problems(401, 404, 503)},
+    "openapi_extra": {
+        "parameters": [
+            {
+                "name": "request_id",
+                "in": "path",
+                "required": True,
+                "description": "A request id, or `<request_id>:<index>` for one pair of a batch call.",
+                "schema": {"type": "string"},
+            },
+        ],
+    },
+}
+SEARCH_OPERATION: dict[str, Any] = {
+    "summary": "Search recent requests, newest first",
+    "responses": {**answers(SummaryPage, "One page; as a page for people when a browser asks.", page=True), **problems(401, 422, 503)},
+    "openapi_extra": {
+        "parameters": [
+            _query("status", "How it ended.", type="string", enum=[outcome.value for outcome in Outcome]),
+            _query("since", "Started at or after: RFC 3339 with a time zone, or Unix seconds.", type="string"),
+            _query("until", "Started before: the same.", type="string"),
+            _query("min_latency_ms", "Took at least this many milliseconds.", type="number", minimum=0),
+            _query("label", "The answer.", type="string", enum=[label.value for label in Label]),
+            _query("limit", "Most requests on one page.", type="integer", minimum=1, maximum=MAX_PAGE, default=50),
+            _query("cursor", "`next_cursor` of the page before.", type="string"),
+        ],
+    },
+}
+ADDRESS_SEARCH_OPERATION: dict[str, Any] = {
+    "summary": "Search by address",
+    "description": "Finds requests by the keyed hash of their cleaned addresses; the text itself is not kept.",
+    "responses": {**answers(SummaryPage, "One page, newest first.", page=True), **problems(400, 401, 413, 415, 422, 503)},
+    "openapi_extra": {"requestBody": body("application/json", model=AddressSearch)},
+}
