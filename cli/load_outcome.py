@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cli.load_mix import Kind
+from service.errors import ErrorType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +71,7 @@ def judge(request: LoadRequest, answer: Answer | None) -> Verdict:
     if outcome is LoadOutcome.SUCCESS and request.kind is Kind.BATCH:
         try:
             return Verdict(outcome=outcome, inferences=_of_items(answer.body))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             return verdict_without_answer(request, LoadOutcome.UNEXPECTED)
     return Verdict(outcome=outcome, inferences={outcome: 1})
 
@@ -81,5 +82,8 @@ def verdict_without_answer(request: LoadRequest, outcome: LoadOutcome) -> Verdic
 
 
 def _of_items(body: bytes) -> Mapping[LoadOutcome, int]:
-    results = json.loads(body)["results"]
-    return Counter(LoadOutcome(item["status"]) for item in results)
+    return Counter(_of_item(item.get("error")) for item in json.loads(body)["results"])
+
+
+def _of_item(problem: Mapping[str, str] | None) -> LoadOutcome:
+    return LoadOutcome.SUCCESS if problem is None else LoadOutcome(ErrorType(problem["error_type"]).outcome)

@@ -29,6 +29,7 @@ answers. Nothing here knows HTTP: `service.api.errors` maps `ErrorType` to a sta
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Self
 
 
 class Outcome(StrEnum):
@@ -48,7 +49,7 @@ class ErrorType(StrEnum):
     outcome: Outcome
     message: str
 
-    def __new__(cls, value: str, outcome: Outcome, message: str) -> ErrorType:
+    def __new__(cls, value: str, outcome: Outcome, message: str) -> Self:
         """Give the member its outcome and its fixed English text."""
         member = str.__new__(cls, value)
         member._value_ = value

@@ -6,24 +6,22 @@ Every call of `infer` and `refuse` opens one event, closes it once and records i
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from service.batching import MicroBatcher
-from service.breaker import BreakerState, CircuitBreaker
 from service.call import Call
-from service.errors import ClientDisconnected, ErrorType, InferenceRefused, ModelError, Overloaded, StartupError
+from service.engine import Engine
+from service.errors import ClientDisconnected, ErrorType, InferenceRefused, ModelError, Overloaded
 from service.model.base import AddressPair
 from service.open_events import OpenEvents
 from service.preprocessing import clean
-from service.scoring import Queued, Scored, Scorer
+from service.scoring import Queued, Scored
 from service.telemetry.event import AddressFacts, Answer, BatchMember, Clock, Stage
 from service.telemetry.ids import new_request_id
-from service.worker import ModelWorker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from service.breaker import BreakerState
     from service.model.base import Model
     from service.settings import InferenceSettings
     from service.telemetry.event import EventDraft, GpuFacts, InferenceEvent
@@ -80,53 +78,33 @@ class InferencePipeline:
         self._model = model
         self._settings = settings
         self._hasher = hasher
-        self._on_fatal = on_fatal
         self._now = clock.monotonic
         self._events = OpenEvents(recorder, clock=clock, gpu_facts=gpu_facts, capture=capture)
-        self._breaker = CircuitBreaker(
-            failures=settings.breaker_failures, cooldown=settings.breaker_cooldown, clock=clock.monotonic, on_change=on_breaker
-        )
-        scorer = Scorer(model, recorder, breaker=self._breaker, clock=clock)
-        self._batcher: MicroBatcher[Queued, Scored] = MicroBatcher(
-            scorer.score,
-            max_batch_size=settings.max_batch_size,
-            max_queue_delay=settings.max_queue_delay,
-            max_queue_size=settings.queue_size,
+        self._engine = Engine(
+            model,
+            recorder,
+            settings=settings,
+            clock=clock,
             new_batch_id=new_batch_id,
-            clock=clock.monotonic,
-            on_end=scorer.ended,
-        )
-        self._worker = ModelWorker(
-            self._batcher,
-            prepare=self._warm_up,
-            stuck_after=settings.stuck_after,
+            on_fatal=on_fatal,
             on_restart=on_restart,
-            on_fatal=self._fatal,
-            clock=clock.monotonic,
+            on_breaker=on_breaker,
         )
-        self._warm: asyncio.Future[None] | None = None
-        self._stopping = False
 
     @property
     def ready(self) -> bool:
-        """Whether the model is warm and its worker serves. An open breaker does not change that: its probes need traffic."""
-        return not self.reason
+        """Whether the model is warm and its worker serves."""
+        return not self._engine.reason
 
     @property
     def reason(self) -> str:
         """Why it is not ready; empty when it is."""
-        if self._worker.fatal_reason:
-            return self._worker.fatal_reason
-        if self._stopping:
-            return "the service is shutting down"
-        if not self._batcher.accepting:
-            return "the model is warming up" if self._warm is not None else "the model has not been started"
-        return ""
+        return self._engine.reason
 
     @property
     def depth(self) -> int:
         """Inferences that are waiting."""
-        return self._batcher.depth
+        return self._engine.depth
 
     @property
     def active(self) -> int:
@@ -136,7 +114,7 @@ class InferencePipeline:
     @property
     def breaker_state(self) -> BreakerState:
         """State of the circuit breaker."""
-        return self._breaker.state
+        return self._engine.breaker_state
 
     async def start(self) -> None:
         """Start the worker, and wait until the model is warm. Calls before that end as not ready.
@@ -144,21 +122,17 @@ class InferencePipeline:
         Raises:
             StartupError: the model failed its warm-up; `exit_code` is the one `on_fatal` was given before.
         """
-        self._warm = asyncio.get_running_loop().create_future()
-        self._worker.start()
-        await self._warm
+        await self._engine.start()
 
     def stop_accepting(self) -> None:
         """Refuse every new call as shutting down; what is in flight goes on. From now on a cancelled call is our doing."""
-        self._stopping = True
-        self._batcher.drain()
+        self._engine.drain()
 
     async def stop(self, grace: float) -> None:
         """Give what is in flight `grace` seconds, end the rest as shutting down, and end the worker. All events are closed then."""
-        self.stop_accepting()
-        await self._batcher.close(grace)
+        await self._engine.close(grace)
         await self._events.wait_until_none(LAST_EVENTS)
-        await asyncio.to_thread(self._worker.stop, LAST_EVENTS)
+        await self._engine.join(LAST_EVENTS)
 
     async def infer(self, call: Call, address1: object, address2: object) -> InferenceEvent:
         """Answer one call. Its event is recorded exactly once, before this returns or raises.
@@ -221,21 +195,13 @@ class InferencePipeline:
     async def _answer(self, draft: EventDraft, call: Call, pair: AddressPair) -> None:
         deadline = self._settings.deadline if call.timeout is None else min(self._settings.deadline, call.timeout)
         member = BatchMember(request_id=draft.request_id, trace_id=draft.trace_id, span_id=draft.span_id)
-        probe = self._breaker.admit()
-        draft.queue_depth = self._batcher.depth
-        ticket: Ticket[Queued, Scored] | None = None
+        draft.queue_depth = self._engine.depth
+        ticket = self._engine.submit(Queued(pair=pair, member=member), deadline=call.arrived_monotonic + deadline)
         try:
-            ticket = self._batcher.submit(
-                Queued(pair=pair, member=member),
-                size=len(pair.address1) + len(pair.address2),
-                deadline=call.arrived_monotonic + deadline,
-            )
             answered = await ticket.answer()
         finally:
-            if ticket is None or ticket.dispatch is None:
-                self._breaker.release(probe)
-            if ticket is not None:
-                self._note_queue(draft, ticket)
+            self._engine.ended(ticket)
+            self._note_queue(draft, ticket)
         self._note_answer(draft, answered)
 
     def _note_queue(self, draft: EventDraft, ticket: Ticket[Queued, Scored]) -> None:
@@ -269,32 +235,4 @@ class InferencePipeline:
         draft.output_length = len(label)
 
     def _gone(self) -> InferenceRefused:
-        return Overloaded(ErrorType.SHUTTING_DOWN) if self._stopping else ClientDisconnected(ErrorType.CLIENT_DISCONNECTED)
-
-    # On the worker's threads.
-
-    def _warm_up(self) -> None:
-        self._model.warmup()
-        if self._warm is not None:
-            self._batcher.open(self._warm.get_loop())
-            self._warmed(None)
-
-    def _fatal(self, reason: str, exit_code: int) -> None:
-        self._on_fatal(reason, exit_code)
-        failure = StartupError(reason)
-        failure.exit_code = exit_code
-        self._warmed(failure)
-
-    def _warmed(self, failure: StartupError | None) -> None:
-        if self._warm is not None:
-            with contextlib.suppress(RuntimeError):  # The loop is closed: nobody waits for the model any more.
-                self._warm.get_loop().call_soon_threadsafe(_settle, self._warm, failure)
-
-
-def _settle(warm: asyncio.Future[None], failure: StartupError | None) -> None:
-    if warm.done():
-        return
-    if failure is None:
-        warm.set_result(None)
-    else:
-        warm.set_exception(failure)
+        return Overloaded(ErrorType.SHUTTING_DOWN) if self._engine.draining else ClientDisconnected(ErrorType.CLIENT_DISCONNECTED)

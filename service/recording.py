@@ -20,7 +20,7 @@ from service.telemetry.exposition import Exposition
 from service.telemetry.gauges import observe_depths, observe_gpu, observe_losses, observe_value
 from service.telemetry.log_file import DailyFile, claim_log_file
 from service.telemetry.log_pipeline import LogPipeline
-from service.telemetry.log_writer import LogWriter, StdoutSink
+from service.telemetry.log_writer import LineSink, LogWriter, StdoutSink
 from service.telemetry.metrics import Instruments
 from service.telemetry.otel_recorder import OtelRecorder
 from service.telemetry.sdk import Telemetry, setup
@@ -89,12 +89,12 @@ class Recording:
         """
         clock = clock or Clock()
         reader, gpu_absent = open_gpu_reader(settings.gpu)
-        slot = claim(settings.data_dir, command)
+        slot = claim(settings.data_dir, command, name=settings.instance_name)
         hasher = AddressHasher(load_hash_key(settings.data_dir, settings.hash_key_file))
         exposition = Exposition()
         telemetry = setup(
             instance_id=slot.instance_id,
-            instance_name=settings.instance_name or slot.name,
+            instance_name=slot.name,
             version=version("mgeo"),
             span_processors=span_processors,
             log_processors=log_processors,
@@ -120,6 +120,9 @@ class Recording:
             capture=settings.capture_text,
             service_instance=slot.instance_id,
             clock=clock,
+            on_change=lambda reason: log.event(
+                names.EventName.STORE_DEGRADED if reason else names.EventName.STORE_RECOVERED, level="ERROR" if reason else "INFO"
+            ),
         )
         losses: Counter[tuple[str, str]] = telemetry.losses
         recorder = OtelRecorder(
@@ -200,6 +203,7 @@ def database(data_dir: Path) -> Path:
 
 
 def _log_writer(settings: Settings, clock: Clock) -> LogWriter:
-    path = claim_log_file(settings.data_dir / "logs")
-    sinks = [DailyFile(path, keep=settings.log_days, max_bytes=settings.log_max_bytes, unix_ns=clock.unix_ns)]
-    return LogWriter([*sinks, StdoutSink()] if settings.log_stdout else sinks, queue_size=settings.log_queue_size)
+    claim = claim_log_file(settings.data_dir / "logs")
+    file = DailyFile(claim, keep=settings.log_days, max_bytes=settings.log_max_bytes, unix_ns=clock.unix_ns)
+    sinks: list[LineSink] = [file, StdoutSink()] if settings.log_stdout else [file]
+    return LogWriter(sinks, queue_size=settings.log_queue_size)

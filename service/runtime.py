@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from service.breaker import BreakerState
 from service.inference import InferencePipeline
 from service.recording import Recording, database
 from service.requeststore.sqlite import SqliteRequestStore
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from service.model.base import Model, ModelInfo
     from service.requeststore.base import RequestStore
     from service.settings import ModelSettings, Settings
+
+_BREAKER_VALUES = {BreakerState.CLOSED: 0.0, BreakerState.HALF_OPEN: 0.5, BreakerState.OPEN: 1.0}
 
 EMBEDDED = "embedded"
 FAKE = "fake"
@@ -88,8 +91,8 @@ def build(
         stuck = reason == "stuck"
         log.event(names.EventName.WORKER_STUCK if stuck else names.EventName.WORKER_RESTARTED, level="ERROR")
 
-    def breaker_changed(state: str) -> None:
-        opened = state == "open"
+    def breaker_changed(state: BreakerState) -> None:
+        opened = state is BreakerState.OPEN
         log.event(names.EventName.BREAKER_OPENED if opened else names.EventName.BREAKER_CLOSED, level="ERROR" if opened else "INFO")
 
     def fatal(reason: str, code: int) -> None:
@@ -109,7 +112,7 @@ def build(
         on_breaker=breaker_changed,
     )
     observe_value(recording.meter, names.QUEUE_LENGTH, lambda: pipeline.depth)
-    observe_value(recording.meter, names.BREAKER_STATE, lambda: {"open": 1.0, "half_open": 0.5}.get(pipeline.breaker_state, 0.0))
+    observe_value(recording.meter, names.BREAKER_STATE, lambda: _BREAKER_VALUES[pipeline.breaker_state])
     info = model.info
     observe_model(recording.meter, name=info.name, version=info.version, device=info.device)
     log.event(names.EventName.MODEL_LOADED, function=f"{info.name}@{info.version}")

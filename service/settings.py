@@ -110,7 +110,7 @@ class TelemetrySettings(BaseModel):
 class Settings(ServerSettings, InferenceSettings, ModelSettings, DataSettings, TelemetrySettings, BaseSettings):
     """All settings. Frozen; checked together by `load`."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid", validate_default=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
 
     @classmethod
     def settings_customise_sources(

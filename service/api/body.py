@@ -97,7 +97,9 @@ def request_timeout(headers: Headers) -> float | None:
     except ValueError:
         seconds = math.nan
     if not (math.isfinite(seconds) and seconds > 0):
-        raise InvalidInput(ErrorType.INVALID_HEADER, f"{TIMEOUT_HEADER} is a positive number of seconds, such as 2.5.", field=TIMEOUT_HEADER)
+        raise InvalidInput(
+            ErrorType.INVALID_HEADER, f"{TIMEOUT_HEADER} is a positive number of seconds, such as 2.5.", field=TIMEOUT_HEADER
+        )
     return seconds
 
 

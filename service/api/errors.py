@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from fastapi.exceptions import RequestValidationError
 from opentelemetry import trace
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
 
 from service.api.accept import prefers_html
 from service.api.middleware import request_context
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from service.api.middleware import RequestContext
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-class ResponseAborted(Exception):  # noqa: N818 -- not a fault to handle: it tells the server to close the connection
+class ResponseAborted(Exception):
     """An answer broke off after it had begun. Carries neither message nor cause, since others record both."""
 
 

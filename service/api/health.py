@@ -40,7 +40,7 @@ class HealthApi:
     """The four routes. None of them does work of its own.
 
     Args:
-        not_ready: why the model or its worker cannot answer; None when it can.
+        not_ready: why the model or its worker cannot answer; empty when it can.
         degraded: what else is amiss, in words; never a reason to stop sending requests here.
         model: who answers; None until it is loaded.
         limits: told beside the model.
@@ -50,7 +50,7 @@ class HealthApi:
     def __init__(
         self,
         *,
-        not_ready: Callable[[], str | None],
+        not_ready: Callable[[], str],
         degraded: Callable[[], Sequence[str]],
         model: Callable[[], ModelInfo | None],
         limits: Limits,
@@ -83,7 +83,10 @@ class HealthApi:
             self._scrape,
             operation_id="metrics",
             summary="The metrics, for Prometheus",
-            responses={200: {"description": "The text exposition format.", "content": {"text/plain": {"schema": {"type": "string"}}}}, **problems(401)},
+            responses={
+                200: {"description": "The text exposition format.", "content": {"text/plain": {"schema": {"type": "string"}}}},
+                **problems(401),
+            },
             response_class=Response,
         )
         return router
@@ -94,7 +97,7 @@ class HealthApi:
     async def _readyz(self, request: Request) -> Response:
         checked, degraded = ["model", "model worker"], list(self._degraded())
         reason = self._not_ready()
-        if reason is not None:
+        if reason:
             return not_ready(reason, checked=checked, degraded=degraded).response(request_context(request.scope))
         return _json({"status": "ready", "checked": checked, "degraded": degraded})
 

@@ -19,15 +19,14 @@ from service.api.disconnect import unless_disconnected
 from service.api.middleware import request_context
 from service.api.openapi import BATCH_OPERATION, MATCH_OPERATION
 from service.api.problem import json_bytes, problem_of
-from service.errors import ClientDisconnected, DeadlineExceeded, ErrorType, InferenceRefused, InvalidInput
-from service.inference import Call
+from service.call import Call
+from service.errors import DeadlineExceeded, ErrorType, InferenceRefused, InvalidInput
 from service.preprocessing import pair_fields
 from service.telemetry.ids import item_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from service.api.middleware import RequestContext
     from service.telemetry.event import Clock, InferenceEvent
 
 T = TypeVar("T")
@@ -47,8 +46,8 @@ class Pipeline(Protocol):
         """
         ...
 
-    def refuse(self, call: Call, failure: BaseException | ErrorType) -> InferenceEvent:
-        """Record an inference that failed before it could begin."""
+    def refuse(self, call: Call, failure: BaseException) -> InferenceEvent:
+        """Record an inference that failed or was cancelled before it could begin."""
         ...
 
 
@@ -65,9 +64,7 @@ class InferenceApi:
             alone on an idle service is never refused for its own number of pairs.
     """
 
-    def __init__(
-        self, *, pipeline: Pipeline, clock: Clock, body_limit: int, batch_limit: int, deadline: float, concurrency: int
-    ) -> None:
+    def __init__(self, *, pipeline: Pipeline, clock: Clock, body_limit: int, batch_limit: int, deadline: float, concurrency: int) -> None:
         self._pipeline = pipeline
         self._clock = clock
         self._body_limit = body_limit
@@ -124,10 +121,7 @@ class InferenceApi:
         try:
             call = replace(call, timeout=request_timeout(request.headers))
             parsed = parse(parse_json(await self._body(request, call)))
-        except asyncio.CancelledError:
-            self._pipeline.refuse(self._read(call), ClientDisconnected(ErrorType.CLIENT_DISCONNECTED))
-            raise
-        except Exception as failure:
+        except (Exception, asyncio.CancelledError) as failure:
             self._pipeline.refuse(self._read(call), failure)
             raise
         return self._read(call), parsed
@@ -172,10 +166,10 @@ class InferenceApi:
 
         try:
             return await asyncio.gather(*(one(index) for index in range(len(pairs))))
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as gone:
             # A pair that had not begun knows nothing of its cancellation, yet it is an inference that ended here.
             for index in sorted(waiting):
-                self._pipeline.refuse(items[index], ClientDisconnected(ErrorType.CLIENT_DISCONNECTED))
+                self._pipeline.refuse(items[index], gone)
             raise
 
     async def _one(self, call: Call, pair: object, trace_id: str) -> dict[str, object]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.api.accept import HTML
 from service.api.problem import MEDIA_TYPE
-from service.api.schemas import AddressSearch, BatchAnswer, BatchRequest, MatchAnswer, MatchRequest, ProblemDocument, Story, SummaryPage
+from service.api.schemas import AddressSearch, BatchAnswer, BatchRequest, MatchAnswer, MatchRequest, Story, SummaryPage
 from service.errors import Outcome
 from service.model.base import Label
 from service.requeststore.base import MAX_PAGE
@@ -78,15 +78,16 @@ MATCH_OPERATION: dict[str, Any] = {
     "summary": "Are two addresses the same place?",
     "responses": {
         **answers(MatchAnswer, "The answer."),
-        # Named once as a model, so that the document has the component the others refer to.
         **problems(400, 401, 413, 415, 422, 500, 503, 504),
-        400: {"model": ProblemDocument, "description": _DESCRIPTIONS[400], "content": problems(400)[400]["content"]},
     },
     "openapi_extra": {"parameters": [_ID_PARAMETER, _TIMEOUT_PARAMETER], "requestBody": body("application/json", model=MatchRequest)},
 }
 BATCH_OPERATION: dict[str, Any] = {
     "summary": "The same for many pairs",
-    "responses": {**answers(BatchAnswer, "One result per pair, each with its answer or its error."), **problems(400, 401, 413, 415, 422, 500, 503, 504)},
+    "responses": {
+        **answers(BatchAnswer, "One result per pair, each with its answer or its error."),
+        **problems(400, 401, 413, 415, 422, 500, 503, 504),
+    },
     "openapi_extra": {"parameters": [_ID_PARAMETER, _TIMEOUT_PARAMETER], "requestBody": body("application/json", model=BatchRequest)},
 }
 STORY_OPERATION: dict[str, Any] = {

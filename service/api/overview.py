@@ -57,7 +57,7 @@ class OverviewApi:
     Args:
         store: where the figures come from; when it cannot be read, the page says so and shows the rest.
         clock: what `the last minutes` ends at.
-        not_ready: why the model or its worker cannot answer; None when it can.
+        not_ready: why the model or its worker cannot answer; empty when it can.
         degraded: what else is amiss, in words.
         model: who answers; None until it is loaded.
         needs_key: whether the ready-made command has to bring an API key.
@@ -71,7 +71,7 @@ class OverviewApi:
         *,
         store: RequestStore,
         clock: Clock,
-        not_ready: Callable[[], str | None],
+        not_ready: Callable[[], str],
         degraded: Callable[[], Sequence[str]],
         model: Callable[[], ModelInfo | None],
         needs_key: bool,
@@ -113,7 +113,9 @@ class OverviewApi:
         try:
             recent = (await self._store.search(Search(since_unix_ns=since, limit=MAX_PAGE))).requests
             newest = recent[:_SHOWN] or (await self._store.search(Search(limit=_SHOWN))).requests
-            failed = await asyncio.gather(*(self._store.search(Search(status=status, limit=_SHOWN)) for status in Outcome if status in COUNTS_AGAINST_US))
+            failed = await asyncio.gather(
+                *(self._store.search(Search(status=status, limit=_SHOWN)) for status in Outcome if status in COUNTS_AGAINST_US)
+            )
         except StoreError:
             return {"store_failed": True}
         failures = sorted((request for page in failed for request in page.requests), key=lambda each: -each.started_unix_ns)

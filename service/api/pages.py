@@ -17,7 +17,7 @@ from service.errors import Outcome
 from service.model.base import Label
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from starlette.responses import Response
 
@@ -82,6 +82,10 @@ class Pages:
     def address_search(self, page: Mapping[str, Any]) -> Response:
         """The results of a search by address; the address itself is not shown again."""
         return self._page("search.html", page=page, query=dict.fromkeys(PARAMETERS, ""), by_address=True)
+
+    def docs(self, operations: Sequence[Mapping[str, Any]], problems: Sequence[Mapping[str, Any]]) -> Response:
+        """The page of the API, from its operations and its error types."""
+        return self._page("docs.html", operations=operations, problems=problems)
 
     def problem(self, problem: Problem, context: RequestContext) -> Response:
         """A problem, for a browser."""

@@ -158,26 +158,20 @@ def problem_of(error: Exception, *, inference: bool = False) -> Problem:
     """
     match error:
         case InferenceRefused():
-            return _refused(error, inference=inference)
+            problem = _refused(error, inference=inference)
         case InvalidQuery():
-            return _api(ApiError.INVALID_QUERY, "The query cannot be understood", error.detail, field=error.parameter)
+            problem = _api(ApiError.INVALID_QUERY, "The query cannot be understood", error.detail, field=error.parameter)
         case RequestNotFound():
-            return _api(ApiError.REQUEST_NOT_FOUND, "No such request", NOT_KNOWN)
+            problem = _api(ApiError.REQUEST_NOT_FOUND, "No such request", NOT_KNOWN)
         case Unauthorized():
-            return _api(ApiError.UNAUTHORIZED, "No valid API key", UNAUTHORIZED, headers={"WWW-Authenticate": 'Bearer realm="mgeo"'})
+            problem = _api(ApiError.UNAUTHORIZED, "No valid API key", UNAUTHORIZED, headers={"WWW-Authenticate": 'Bearer realm="mgeo"'})
         case StoreError():
-            return _api(ApiError.STORE_UNAVAILABLE, "The store cannot be read", STORE_UNAVAILABLE, retryable=True)
+            problem = _api(ApiError.STORE_UNAVAILABLE, "The store cannot be read", STORE_UNAVAILABLE, retryable=True)
         case HTTPException():
-            return _http(error)
+            problem = _http(error)
         case _:
-            return Problem(
-                error_type=ErrorType.INTERNAL,
-                status=STATUSES[ErrorType.INTERNAL],
-                title=_title(ErrorType.INTERNAL),
-                detail=ERRORS[ErrorType.INTERNAL].advice,
-                retryable=True,
-                inference=inference,
-            )
+            problem = _refused(InferenceRefused(ErrorType.INTERNAL), inference=inference)
+    return problem
 
 
 def not_ready(reason: str, **extra: object) -> Problem:
@@ -203,7 +197,7 @@ def _refused(error: InferenceRefused, *, inference: bool) -> Problem:
         status=STATUSES[error.error_type],
         title=_title(error.error_type),
         detail=error.detail if explained else ERRORS[error.error_type].advice,
-        retryable=error.retryable,
+        retryable=error.retryable or error.error_type is ErrorType.INTERNAL,
         retry_after=error.retry_after,
         field=error.field if isinstance(error, InvalidInput) else None,
         inference=inference,

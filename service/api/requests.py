@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from service.api.accept import prefers_html
 from service.api.body import parse_json, read_body, require_json
@@ -64,6 +64,7 @@ class RequestsApi:
         router.add_api_route(
             "/v1/requests/search", self._search_addresses, methods=["POST"], operation_id="search_addresses", **ADDRESS_SEARCH_OPERATION
         )
+        router.add_api_route("/lookup", self._lookup, include_in_schema=False)
         router.add_api_route("/v1/requests/{request_id}", self._story, operation_id="request_story", **STORY_OPERATION)
         return router
 
@@ -76,6 +77,13 @@ class RequestsApi:
         if prefers_html(request.headers.get("accept", "")):
             return self._pages.story(story)
         return _json(story)
+
+    async def _lookup(self, request: Request) -> Response:
+        """Where the forms of the pages send an id, since a form cannot write into a path."""
+        request_id = request.query_params.get("request_id", "").strip()
+        if not is_inference_id(request_id):
+            raise RequestNotFound
+        return RedirectResponse(f"/v1/requests/{request_id}", status_code=303)
 
     async def _search(self, request: Request) -> Response:
         """By outcome, time, latency and label."""

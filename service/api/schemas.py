@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.errors import ErrorType, Outcome
-from service.model.base import Label
+from service.model.base import Label  # noqa: TC001 -- pydantic reads the annotations
 
-_PAIR = {"address1": "浙江省杭州市余杭区文一西路969号", "address2": "杭州余杭区文一西路969号阿里巴巴西溪园区"}
-_IDS = {"request_id": "0197a2f4-6c1e-7b7e-9d53-0c5f0c7f5a11", "trace_id": "5b8aa5a2d2c872e8321cf37308d69df2"}
-_ANSWER = {
+if TYPE_CHECKING:
+    from pydantic.config import JsonDict
+
+_PAIR: JsonDict = {"address1": "浙江省杭州市余杭区文一西路969号", "address2": "杭州余杭区文一西路969号阿里巴巴西溪园区"}
+_IDS: JsonDict = {"request_id": "0197a2f4-6c1e-7b7e-9d53-0c5f0c7f5a11", "trace_id": "5b8aa5a2d2c872e8321cf37308d69df2"}
+_ANSWER: JsonDict = {
     "label": "exact_match",
     "probabilities": {"not_match": 0.01, "partial_match": 0.04, "exact_match": 0.95},
     "similarity": 0.97,
@@ -20,7 +23,7 @@ _ANSWER = {
     "latency_ms": 12.345,
     "timings_ms": {"read": 0.1, "clean": 0.05, "queue": 0.4, "tokenize": 0.9, "inference": 10.5, "deliver": 0.1},
 }
-_PROBLEM = {
+_PROBLEM: JsonDict = {
     "type": "urn:mgeo:error:missing_field",
     "title": "A required field is missing",
     "status": 422,
@@ -31,7 +34,7 @@ _PROBLEM = {
     "retryable": False,
     "field": "address2",
 }
-_SUMMARY = {
+_SUMMARY: JsonDict = {
     "request_id": _IDS["request_id"],
     "trace_id": _IDS["trace_id"],
     "started": "2026-11-22T12:00:00.000000Z",
@@ -145,7 +148,11 @@ class BatchAnswer(BaseModel):
                     **_IDS,
                     "results": [
                         {"index": 0, **_IDS, "request_id": f"{_IDS['request_id']}:0", **_ANSWER},
-                        {"index": 1, "request_id": f"{_IDS['request_id']}:1", "error": {**_PROBLEM, "request_id": f"{_IDS['request_id']}:1"}},
+                        {
+                            "index": 1,
+                            "request_id": f"{_IDS['request_id']}:1",
+                            "error": {**_PROBLEM, "request_id": f"{_IDS['request_id']}:1"},
+                        },
                     ],
                     "succeeded": 1,
                     "failed": 1,

@@ -36,6 +36,9 @@ MAX_LENGTH = 256
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 """Where weights may be, the preferred first."""
 
+TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
+"""One must be there: without either, transformers makes up an empty tokenizer."""
+
 _UNUSED = re.compile(r"bert\.gis|.*\.position_ids$|.*\.embeddings\.token_type_ids$")
 _RENAMED = (
     (re.compile(r"^bert\.text_encoder\."), "bert."),
@@ -204,13 +207,15 @@ def _network(config: BertConfig, path: Path, weights: dict[str, torch.Tensor]) -
 def _encoder(directory: Path, raw: JsonObject, config: BertConfig, max_length: int) -> PairEncoder:
     if raw.get("address_match_flags") is True:
         return _flagged_encoder(directory / "vocab.txt", config, max_length)
+    if not any((directory / name).is_file() for name in TOKENIZER_FILES):
+        raise ModelLoadError(f"{directory}: holds neither {' nor '.join(TOKENIZER_FILES)}; put the checkpoint's vocab.txt there")
     try:
         with warnings.catch_warnings(action="ignore"):
             tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
         largest = len(tokenizer)
     except Exception as error:
         raise ModelLoadError(
-            f"{directory}: the tokenizer cannot be loaded ({type(error).__name__}); vocab.txt or tokenizer.json must be in the folder"
+            f"{directory}: the tokenizer cannot be loaded ({type(error).__name__}); use vocab.txt or tokenizer.json of the same checkpoint"
         ) from error
     if largest > config.vocab_size:
         raise ModelLoadError(

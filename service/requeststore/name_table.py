@@ -28,8 +28,10 @@ class NameTable:
         found = self._numbers.get(name)
         if found is None:
             cell = pack_text(name)
-            self._connection.execute("INSERT OR IGNORE INTO name (text) VALUES (?)", (cell,))
-            found = int(self._connection.execute("SELECT id FROM name WHERE text = ?", (cell,)).fetchone()[0])
+            row = self._connection.execute("SELECT id FROM name WHERE text = ?", (cell,)).fetchone()
+            if row is None:
+                row = (self._connection.execute("INSERT INTO name (text) VALUES (?)", (cell,)).lastrowid,)
+            found = int(row[0])
             if len(self._numbers) >= _REMEMBERED:
                 self._numbers.clear()
             self._numbers[name] = found

@@ -10,17 +10,23 @@ import re
 import struct
 import uuid
 import zlib
+from typing import TYPE_CHECKING
 
 from service.telemetry.event import BatchMember, ExceptionFacts, Stage, StageTiming
 from service.telemetry.ids import trace_id_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Cell = bytes | str | int | float | None
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _HEX = re.compile(r"(?:[0-9a-f]{2})+")
 _STAGES = tuple(Stage)
+_STAGE_CODES = {stage: code for code, stage in enumerate(_STAGES)}
+# A clock's resolution depends on how long the machine has been up: 2^-32 s in the second week, more bits before.
+_SCALES = tuple((exponent, float(1 << exponent)) for exponent in range(30, 54, 2))
 _RAW = 255
-_RAW_STAGE = struct.Struct("<Bdd")
 _FLOATS = {length: (struct.Struct(f"<{length}f"), struct.Struct(f"<{length}d")) for length in (3, 4)}
 _BY_SIZE = {packer.size: packer for packers in _FLOATS.values() for packer in packers}
 _HAS_ITEM, _HAS_TRACE, _HAS_TEXT_ID = 1, 2, 4
@@ -92,38 +98,37 @@ def unpack_floats(packed: bytes) -> tuple[float, ...]:
 def pack_stages(stages: tuple[StageTiming, ...]) -> bytes | None:
     """All stages; None for none.
 
-    Every float is an integer over a power of two, and the timings of one event come from one clock, so that a small common
-    power serves all of them: 4 bytes a number are usual, where doubles need 8. Odd numbers fall back to doubles.
+    The timings of an event are differences of one clock's readings, and so multiples of one small power of two: as whole
+    numbers of it they take 4 bytes each, where doubles need 8. Numbers that are not go as doubles.
     """
     if not stages:
         return None
-    ratios = [number.as_integer_ratio() for timing in stages for number in (timing.offset, timing.duration)]
-    exponent = max(denominator for _, denominator in ratios).bit_length() - 1
-    integers = [numerator << exponent - (denominator.bit_length() - 1) for numerator, denominator in ratios]
-    width = max(integer.bit_length() for integer in integers) // 8 + 1
-    if exponent >= _RAW or width > 8:
-        return bytes([_RAW]) + b"".join(_RAW_STAGE.pack(_STAGES.index(timing.stage), timing.offset, timing.duration) for timing in stages)
-    numbers = b"".join(integer.to_bytes(width, "little", signed=True) for integer in integers)
-    return bytes([exponent, width, *(_STAGES.index(timing.stage) for timing in stages)]) + numbers
+    numbers = [number for timing in stages for number in (timing.offset, timing.duration)]
+    codes = bytes([_STAGE_CODES[timing.stage] for timing in stages])
+    for exponent, scale in _SCALES:
+        scaled = [number * scale for number in numbers]
+        if all(map(float.is_integer, scaled)) and min(scaled) >= 0:
+            width = int(max(scaled)).bit_length() // 8 + 1
+            if width < 8:
+                return bytes((exponent, width)) + codes + b"".join([int(number).to_bytes(width, "little") for number in scaled])
+    return bytes((_RAW, 8)) + codes + struct.pack(f"<{len(numbers)}d", *numbers)
 
 
 def unpack_stages(packed: bytes | None) -> tuple[StageTiming, ...]:
     """What `pack_stages` was given."""
     if packed is None:
         return ()
-    if packed[0] == _RAW:
-        return tuple(
-            StageTiming(stage=_STAGES[code], offset=offset, duration=duration)
-            for code, offset, duration in _RAW_STAGE.iter_unpack(packed[1:])
-        )
     exponent, width = packed[0], packed[1]
     count = (len(packed) - 2) // (1 + 2 * width)
-    numbers = [
-        int.from_bytes(packed[start : start + width], "little", signed=True) / (1 << exponent)
-        for start in range(2 + count, len(packed), width)
-    ]
+    codes, rest = packed[2 : 2 + count], packed[2 + count :]
+    numbers: Sequence[float]
+    if exponent == _RAW:
+        numbers = struct.unpack(f"<{2 * count}d", rest)
+    else:
+        unit = 1 << exponent
+        numbers = [int.from_bytes(rest[start : start + width], "little") / unit for start in range(0, len(rest), width)]
     return tuple(
-        StageTiming(stage=_STAGES[packed[2 + index]], offset=numbers[2 * index], duration=numbers[2 * index + 1]) for index in range(count)
+        StageTiming(stage=_STAGES[code], offset=numbers[2 * index], duration=numbers[2 * index + 1]) for index, code in enumerate(codes)
     )
 
 

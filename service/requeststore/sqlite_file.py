@@ -49,7 +49,7 @@ def open_for_writing(path: Path, *, max_bytes: int) -> sqlite3.Connection:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         _use_wal(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA secure_delete = FAST")
+        connection.execute("PRAGMA secure_delete = ON")
         connection.execute(f"PRAGMA wal_autocheckpoint = {min(wal_bytes // _PAGE_BYTES, 1000)}")
         connection.execute(f"PRAGMA journal_size_limit = {wal_bytes}")
         migrate(connection)
@@ -69,7 +69,11 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
     )
-    connection.execute("PRAGMA query_only = ON")
+    try:
+        connection.execute("PRAGMA query_only = ON")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -95,6 +99,11 @@ def is_damage(error: Exception) -> bool:
     return isinstance(error, sqlite3.Error) and _primary(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
+def is_busy(error: Exception) -> bool:
+    """Whether an error says that another process holds the file, which passes."""
+    return isinstance(error, sqlite3.Error) and _primary(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
 def in_words(error: Exception) -> str:
     """The reason of an error of the store, without anything that is in the store."""
     if isinstance(error, OSError):
@@ -113,9 +122,11 @@ def set_damaged_aside(path: Path, *, unix_ns: int) -> Path | None:
         OSError: it cannot be renamed.
     """
     lock = FileLock.take(path.with_name(f"{path.name}.lock"))
-    if lock is None or not _damaged(path):
+    if lock is None:
         return None
     try:
+        if not _damaged(path):
+            return None
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(unix_ns // 1_000_000_000))
         aside = path.with_name(f"{path.name}{DAMAGED}{stamp}")
         for ending in reversed(_COMPANIONS):
@@ -137,7 +148,7 @@ def remove_old_damaged(path: Path, *, before_unix_ns: int) -> None:
 def _damaged(path: Path) -> bool:
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)) as connection:
-            return bool(connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",))
+            return bool(connection.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",))
     except sqlite3.Error as error:
         return is_damage(error)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -76,11 +77,12 @@ class ExceptionFacts:
     @classmethod
     def of(cls, error: BaseException) -> ExceptionFacts:
         """Take type and at most `MAX_FRAMES` frames as `file:line function`; source lines are left out."""
-        summary = traceback.extract_tb(error.__traceback__)[-MAX_FRAMES:]
+        # Not by `traceback.extract_tb`, which reads the source files of all frames from disk.
+        frames = deque(traceback.walk_tb(error.__traceback__), maxlen=MAX_FRAMES)
         kind = type(error)
         return cls(
             type=f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
-            frames=tuple(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in summary),
+            frames=tuple(f"{frame.f_code.co_filename}:{line} {frame.f_code.co_name}" for frame, line in frames),
         )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MAX_REQUEST_ID_LENGTH = 128
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
-_ITEM_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}(?::\d{1,9})?")
+_ITEM_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}(?::[0-9]{1,9})?")
 
 
 def new_request_id(unix_ns: Callable[[], int] = time.time_ns, random_bytes: Callable[[int], bytes] = os.urandom) -> str:
@@ -54,6 +54,16 @@ def call_id(inference_id: str) -> str:
 def trace_id_of(request_id: str) -> str:
     """The trace id (32 hex digits) of a request that came without a valid `traceparent`."""
     return hashlib.blake2b(call_id(request_id).encode(), digest_size=16).hexdigest()
+
+
+def random_trace_id(random_bytes: Callable[[int], bytes] = os.urandom) -> str:
+    """A trace id (32 hex digits) that belongs to no request. Never all zeros, which would mean none."""
+    return f"{int.from_bytes(random_bytes(16), 'big') or 1:032x}"
+
+
+def new_span_id(random_bytes: Callable[[int], bytes] = os.urandom) -> str:
+    """A span id (16 hex digits). Never all zeros, which would mean none."""
+    return f"{int.from_bytes(random_bytes(8), 'big') or 1:016x}"
 
 
 def batch_span_id_of(batch_id: str) -> str:

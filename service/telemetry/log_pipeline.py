@@ -78,6 +78,10 @@ class LogPipeline:
                 attributes=_attributes(record),
             )
 
+    def library(self, record: dict[str, object]) -> None:
+        """Log a record made from one of a library's."""
+        self.emit(record, unix_ns=self._unix_ns())
+
     def event(
         self,
         name: names.EventName,

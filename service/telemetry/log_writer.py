@@ -88,6 +88,7 @@ class LogWriter:
         self._box: Mailbox[Mapping[str, object]] = Mailbox(queue_size)
         self._dropped: Counter[str] = Counter(queue_full=0, write_failed=0)
         self._mutex = threading.Lock()
+        self._abandoned = 0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
@@ -124,17 +125,16 @@ class LogWriter:
         """Write what waits, for at most `timeout` seconds, and close the sinks; whether nothing was left. Safe to call again."""
         self._closing.set()
         self._box.wake()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
-        return not self._thread.is_alive() and self.depth == 0
+        self._thread.join(timeout)
+        return not self._thread.is_alive() and self._abandoned == 0
 
     def _run(self) -> None:
         while not self._closing.is_set():
             self._box.wait(INTERVAL)
             self._drain()
         self._drain(last=True)
-        for outlet in self._outlets:
-            self._lose("write_failed", outlet.close())
+        self._abandoned = sum(outlet.close() for outlet in self._outlets)
+        self._lose("write_failed", self._abandoned)
 
     def _drain(self, *, last: bool = False) -> None:
         while True:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from opentelemetry.context import Context, create_key
 from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter, Observation
 
 from service.errors import Outcome
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     Reading = Callable[[], Iterable[tuple[float, Mapping[str, str]]]]
+
+
+# What a histogram records in this context is not counted, but makes its series exist: see the SDK's views.
+BEGIN = Context({create_key("mgeo-begin"): True})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +53,11 @@ class Instruments:
         for labels in names.REQUEST_LABEL_SETS:
             self.requests.add(0, labels)
         for outcome in Outcome:
-            self.inference_duration.record(math.nan, {names.STATUS: outcome.value})
+            self.inference_duration.record(0, {names.STATUS: outcome.value}, BEGIN)
         for stage in Stage:
-            self.stage_duration.record(math.nan, {names.STAGE: stage.value})
-        self.batch_size.record(math.nan)
-        self.queue_wait.record(math.nan)
+            self.stage_duration.record(0, {names.STAGE: stage.value}, BEGIN)
+        self.batch_size.record(0, None, BEGIN)
+        self.queue_wait.record(0, None, BEGIN)
         for severity in names.SEVERITIES:
             self.log_records.add(0, {names.SEVERITY: severity})
         for reason in names.WORKER_RESTART_REASONS:

@@ -14,9 +14,9 @@ from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 
 from service.telemetry import names
-from service.telemetry.context import bind_batch_id, bind_request_id, current_request_id
+from service.telemetry.context import bind_batch_id, bind_request_id
 from service.telemetry.event import Stage
-from service.telemetry.ids import batch_span_id_of, trace_id_of
+from service.telemetry.ids import batch_span_id_of, new_span_id, trace_id_of
 from service.telemetry.log_record import inference_record
 from service.telemetry.span_attributes import COUNTS_AGAINST_US, batch_attributes, inference_attributes
 
@@ -76,25 +76,37 @@ class OtelRecorder:
     def open(self, draft: EventDraft) -> None:
         """Start the span under the current one, or as the root of the request id's own trace."""
         parent = trace.get_current_span().get_span_context()
-        if parent.is_valid or current_request_id() is not None:
-            span = self._tracer.start_span(names.INFERENCE_SPAN, start_time=draft.started_unix_ns)
-        else:
+        span: Span = trace.INVALID_SPAN
+        try:
+            # The ids of a root span are made from the bound request id.
             with bind_request_id(draft.request_id):
                 span = self._tracer.start_span(names.INFERENCE_SPAN, start_time=draft.started_unix_ns)
+        except Exception:
+            self._losses["recorder", "exception"] += 1
+            if self._strict:
+                raise
         own = span.get_span_context()
-        draft.trace_id = trace.format_trace_id(own.trace_id)
-        draft.span_id = trace.format_span_id(own.span_id)
+        if own.is_valid and own.span_id != parent.span_id:
+            draft.trace_id = trace.format_trace_id(own.trace_id)
+            draft.span_id = trace.format_span_id(own.span_id)
+        else:
+            # A disabled SDK makes no ids, but the line and the row still need them.
+            draft.trace_id = trace.format_trace_id(parent.trace_id) if parent.is_valid else trace_id_of(draft.request_id)
+            draft.span_id = new_span_id()
         draft.parent_span_id = trace.format_span_id(parent.span_id) if parent.is_valid else None
         self._open[draft.span_id] = span
 
     @contextmanager
     def running(self, draft: EventDraft) -> Iterator[None]:
         """Make an open draft's span the current one inside, so that what is opened there becomes its child."""
-        token = attach(trace.set_span_in_context(self._open[draft.span_id]))
+        span = self._open.get(draft.span_id, trace.INVALID_SPAN)
+        # Without a span of its own, what is opened inside stays the child of what was current outside.
+        token = attach(trace.set_span_in_context(span)) if span.get_span_context().is_valid else None
         try:
             yield
         finally:
-            detach(token)
+            if token is not None:
+                detach(token)
 
     def record(self, event: InferenceEvent) -> None:
         """End the span; count, observe, log and store the event."""
@@ -126,13 +138,15 @@ class OtelRecorder:
                 raise
 
     def _end(self, span: Span, event: InferenceEvent) -> None:
-        if span.is_recording():
-            span.set_attributes(inference_attributes(event))
-            if event.error_type is not None and event.outcome in COUNTS_AGAINST_US:
-                span.set_status(Status(StatusCode.ERROR, event.error_type.message))
-            if event.batch_id is not None:
-                span.add_link(_context(trace_id_of(event.batch_id), batch_span_id_of(event.batch_id)))
-        span.end(end_time=event.started_unix_ns + round(event.duration * _NS))
+        try:
+            if span.is_recording():
+                span.set_attributes(inference_attributes(event))
+                if event.error_type is not None and event.outcome in COUNTS_AGAINST_US:
+                    span.set_status(Status(StatusCode.ERROR, event.error_type.message))
+                if event.batch_id is not None:
+                    span.add_link(_context(trace_id_of(event.batch_id), batch_span_id_of(event.batch_id)))
+        finally:
+            span.end(end_time=event.started_unix_ns + round(event.duration * _NS))
 
     def _measure(self, event: InferenceEvent, context: Context) -> None:
         instruments = self._instruments

@@ -1,0 +1,68 @@
+"""`/docs`: the OpenAPI document as a page, rendered here, since the usual viewers load themselves from elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter
+from starlette.responses import HTMLResponse, Response
+
+from service.api.problem import STATUSES
+from service.api.wording import ERRORS
+from service.errors import ErrorType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from service.api.pages import Pages
+
+
+class DocsApi:
+    """The page of the API.
+
+    Args:
+        openapi: gives the OpenAPI document.
+        pages: makes the page.
+    """
+
+    def __init__(self, *, openapi: Callable[[], dict[str, Any]], pages: Pages) -> None:
+        self._openapi = openapi
+        self._pages = pages
+
+    def router(self) -> APIRouter:
+        """The route; for people, so it is not in the document itself."""
+        router = APIRouter(include_in_schema=False)
+        router.add_api_route("/docs", self._docs, response_class=HTMLResponse)
+        return router
+
+    async def _docs(self) -> Response:
+        document = self._openapi()
+        problems = [
+            {"error_type": error.value, "status": STATUSES[error], "meaning": ERRORS[error].meaning, "advice": ERRORS[error].advice}
+            for error in ErrorType
+            if STATUSES[error] != 499 and error not in {ErrorType.FUNCTION_FAILED, ErrorType.PROCESS_DIED}
+        ]
+        return self._pages.docs(list(operations(document)), problems)
+
+
+def operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every operation of an OpenAPI document, with the first example of its request and of its answer, where there are any."""
+    components = document.get("components", {}).get("schemas", {})
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield {
+                "path": path,
+                "method": method.upper(),
+                "summary": operation.get("summary", ""),
+                "description": operation.get("description", ""),
+                "parameters": operation.get("parameters", []),
+                "request": _example(operation.get("requestBody", {}), components),
+                "answer": _example(operation["responses"]["200"], components),
+                "statuses": sorted(operation["responses"]),
+            }
+
+
+def _example(part: dict[str, Any], components: dict[str, Any]) -> object:
+    schema = part.get("content", {}).get("application/json", {}).get("schema", {})
+    resolved = components.get(schema.get("$ref", "").rpartition("/")[2], schema)
+    return next(iter(resolved.get("examples", ())), None)
