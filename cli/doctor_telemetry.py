@@ -5,13 +5,14 @@ from __future__ import annotations
 import http.client
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from cli.finding import fail, ok, warn
+from cli.finding import ok, warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from urllib.parse import SplitResult
 
     from cli.finding import Finding
 
@@ -71,25 +72,8 @@ class Endpoint:
         return self._parts.scheme == "https"
 
     @property
-    def _parts(self) -> SplitUrl:
+    def _parts(self) -> SplitResult:
         return urlsplit(self.url if "://" in self.url else f"http://{self.url}")
-
-
-class SplitUrl(Protocol):
-    """The parts of a URL."""
-
-    scheme: str
-    path: str
-
-    @property
-    def hostname(self) -> str | None:
-        """The host."""
-        ...
-
-    @property
-    def port(self) -> int | None:
-        """The port."""
-        ...
 
 
 def endpoints(environ: Mapping[str, str], over_http: Callable[[str], bool]) -> Iterator[Endpoint]:
@@ -119,15 +103,11 @@ def check_otlp(endpoint: Endpoint, *, unix_seconds: Callable[[], float]) -> Find
     try:
         skew = _post_nothing(endpoint, unix_seconds) if endpoint.over_http else _open_channel(endpoint)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        return fail_softly(what, str(error) or type(error).__name__, fix)
+        # A dead endpoint never stops the service, so it is no failure.
+        return warn("otlp", f"{what} does not take telemetry: {error or type(error).__name__}", fix)
     if skew is not None and abs(skew) > MOST_SKEW:
         return warn("otlp", f"{what} answers, but its clock is {skew:+.0f} s from ours", "set both clocks by NTP, or traces of several machines are jumbled")
     return ok("otlp", f"{what} takes an empty export" if endpoint.over_http else f"{what} speaks gRPC")
-
-
-def fail_softly(what: str, reason: str, fix: str) -> Finding:
-    """A dead endpoint never stops the service, so it is a warning."""
-    return warn("otlp", f"{what} does not take telemetry: {reason}", fix)
 
 
 def _post_nothing(endpoint: Endpoint, unix_seconds: Callable[[], float]) -> float | None:

@@ -26,7 +26,9 @@ def lookup(
     api_key_file: Annotated[Path | None, typer.Option(help="File with an API key; else MGEO_API_KEY.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the API's JSON.")] = False,
 ) -> None:
-    """Tell what happened to a request: outcome, timeline, log line, batch, and what else ran then.
+    """Tell the whole story of a request.
+
+    Its outcome in words, its timeline, its log line, its batch, and what else ran at that moment.
 
     \b
     Examples:
@@ -40,7 +42,11 @@ def lookup(
 
     Exit code 1 when nothing was found.
     """
+    from cli.api_client import ApiClient
+    from cli.api_key import read_api_key
+    from cli.lookup_source import ApiSource
     from cli.lookup_text import list_text, story_text
+    from cli.service_url import ServiceUrl
     from service.telemetry.ids import is_inference_id
 
     addresses = address or []
@@ -49,9 +55,16 @@ def lookup(
     if request_id is not None and not is_inference_id(request_id):
         raise typer.BadParameter(f"{request_id!r} cannot be a request id: those have 1 to 128 letters, digits and . _ ~ -, and perhaps :INDEX")
     try:
-        sources = _sources(url, data_dir, api_key_file)
+        service = ServiceUrl.parse(url or DEFAULT_URL)
+        api_key = read_api_key(api_key_file)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+    sources = _sources(
+        ApiSource(ApiClient(service, api_key=api_key), str(service)),
+        data_dir,
+        ask_service=url is not None or data_dir is None,
+        read_store=url is None or data_dir is not None,
+    )
     if request_id is not None:
         found, tried = _first(sources, lambda source: source.story(request_id))
     else:
@@ -65,22 +78,11 @@ def lookup(
         print(story_text(found) if request_id is not None else list_text(found), end="")
 
 
-def _sources(url: str | None, data_dir: Path | None, api_key_file: Path | None) -> Iterator[LookupSource]:
-    """Where to look, in this order; each is made only when those before it had nothing."""
-    from cli.api_client import ApiClient
-    from cli.api_key import read_api_key
-    from cli.lookup_source import ApiSource
-    from cli.service_url import ServiceUrl
-
-    address = ServiceUrl.parse(url or DEFAULT_URL)
-    client = ApiClient(address, api_key=read_api_key(api_key_file))
-    asked = [] if data_dir is not None and url is None else [ApiSource(client, str(address))]
-    return _with_store(asked, data_dir, needed=url is None or data_dir is not None)
-
-
-def _with_store(sources: list[LookupSource], data_dir: Path | None, *, needed: bool) -> Iterator[LookupSource]:
-    yield from sources
-    if needed:
+def _sources(service: LookupSource, data_dir: Path | None, *, ask_service: bool, read_store: bool) -> Iterator[LookupSource]:
+    """Where to look, in this order; the settings are read only when the service had nothing."""
+    if ask_service:
+        yield service
+    if read_store:
         from cli.lookup_source import StoreSource
         from service.settings import Settings
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os.path
 import re
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import torch
@@ -28,8 +28,8 @@ def features(address1: str, address2: str) -> list[float]:
     shorter, longer = sorted((first, second), key=len)
     runs1, runs2 = _RUN.findall(first), _RUN.findall(second)
     pairs1, pairs2 = _bigrams(first), _bigrams(second)
-    prefix = len(os.path.commonprefix([first, second]))
-    suffix = len(os.path.commonprefix([first[::-1], second[::-1]]))
+    prefix = _common_beginning(first, second)
+    suffix = _common_beginning(first[::-1], second[::-1])
     return [
         fuzz.ratio(first, second),
         fuzz.partial_ratio(first, second),
@@ -59,6 +59,10 @@ def baseline_scores(training: Sequence[LabelledPair], test: Sequence[LabelledPai
     classifier = HistGradientBoostingClassifier(max_iter=300, random_state=seed, class_weight="balanced")
     classifier.fit([features(pair.address1, pair.address2) for pair in training], [LABELS.index(pair.label) for pair in training])
     return torch.tensor(classifier.predict_proba([features(pair.address1, pair.address2) for pair in test]))
+
+
+def _common_beginning(first: str, second: str) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
 
 
 def _bigrams(text: str) -> set[str]:

@@ -114,11 +114,12 @@ def _answer_row(answer: Answer) -> str:
 
 def _failures(wrong: Sequence[Answer]) -> str:
     if not wrong:
-        return "It answers all of them as expected; they were written while the recipe was made, so take that for a floor test, not for a score."
-    lines = ["Its failures:"]
-    for answer in wrong:
-        lines.append(f"- {answer.address1} / {answer.address2}: says {answer.scores.label}, expected {answer.expected} ({answer.why}).")
-    return "\n".join(lines)
+        return "It answers all of them as expected. They were written while the recipe was made: take that for a floor, not for a score."
+    lines = (
+        f"- {answer.address1} / {answer.address2}: says {answer.scores.label}, expected {answer.expected} ({answer.why})."
+        for answer in wrong
+    )
+    return "\n".join(["Its failures:", "", *lines])
 
 
 _TEMPLATE = """\
@@ -128,21 +129,23 @@ _TEMPLATE = """\
 
 Decides whether two Chinese addresses name the same place: `exact_match`, `partial_match` or `not_match`.
 It lets the service start, answer and be tested anywhere with no download and no GPU.
-**It is not MGeo**, and was trained on invented pairs alone: for production answers give the service an MGeo checkpoint with `--model DIR`.
+**It is not MGeo**, and was trained on invented pairs alone:
+for production answers give the service an MGeo checkpoint with `--model DIR`.
 
 Version `{version}` · {parameters} parameters · {megabytes} MB · Apache-2.0, as the project.
 
 ## What it is
 
-A stock `BertForSequenceClassification` ({layers} layers, hidden size {hidden_size}, characters as tokens, up to 256 of them) that reads both addresses at once,
-trained from random weights. Nothing of another model is in it.
+A stock `BertForSequenceClassification` ({layers} layers, hidden size {hidden_size}, characters as tokens, up to 256 of them)
+that reads both addresses at once, trained from random weights. Nothing of another model is in it.
 Two things are done before it, in `service/model/`, and only for this model (`address_match_flags` in `config.json`):
 
 - `normalization.py` unifies width, case, numerals before a unit, and the words for building, floor and room;
 - `match_flags.py` tells it by the token types how much of each character or number the other address repeats.
 
 What the labels mean in its training:
-*exact*: the same entity and the same finest unit. *partial*: the same place, with the finer part missing on one side or different, or one of them only near it.
+*exact*: the same entity and the same finest unit.
+*partial*: the same place, with the finer part missing on one side or different, or one of them only near it.
 *not*: another region, road, number or estate; or one side so coarse (a road alone) that it names no place.
 
 ## Data
@@ -153,12 +156,14 @@ What the labels mean in its training:
 | --- | --- | --- | --- | --- |
 {sources}
 
-Typing slips of the same sound come from pypinyin (MIT). Trained in {minutes} minutes on {threads} CPU threads; the whole record, hashes in full, is `training.json`.
+Typing slips of the same sound come from pypinyin (MIT).
+Trained in {minutes} minutes on {threads} CPU threads, data included; the whole record, hashes in full, is `training.json`.
 `make model` does it again.
 
 ## Quality
 
-On {test_pairs} invented pairs of places it never saw: other provinces ({provinces}) and other road, estate and village names.
+On {test_pairs} invented pairs of places it never saw:
+other provinces ({provinces}) and other road, estate and village names.
 The baseline is gradient boosting over twenty string features (`model/baseline.py`), trained on {baseline_pairs} of the same training pairs.
 
 | | this model | string features |
@@ -166,7 +171,8 @@ The baseline is gradient boosting over twenty string features (`model/baseline.p
 {quality}
 
 The temperature {temperature}, fitted on other held-out pairs, is folded into the weights.
-These figures say how well it learned the grammar, not how well it does on your addresses: real ones hold shops, nicknames and mistakes that no grammar has.
+These figures say how well it learned the grammar, not how well it does on your addresses:
+real ones hold shops, nicknames and mistakes that no grammar has.
 Expect it to do clearly worse there, and its probabilities to be too sure.
 
 ## Twenty pairs written by hand

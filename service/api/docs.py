@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from service.api.pages import Pages
 
 
+_NEVER_SENT = frozenset(
+    {ErrorType.CLIENT_DISCONNECTED, ErrorType.CALLER_CANCELLED, ErrorType.FUNCTION_FAILED, ErrorType.PROCESS_DIED},
+)
+
+
 class DocsApi:
     """The page of the API.
 
@@ -40,7 +45,7 @@ class DocsApi:
         problems = [
             {"error_type": error.value, "status": STATUSES[error], "meaning": ERRORS[error].meaning, "advice": ERRORS[error].advice}
             for error in ErrorType
-            if STATUSES[error] != 499 and error not in {ErrorType.FUNCTION_FAILED, ErrorType.PROCESS_DIED}
+            if error not in _NEVER_SENT
         ]
         return self._pages.docs(list(operations(document)), problems)
 

@@ -50,6 +50,7 @@ STATUSES: Mapping[ErrorType | ApiError, int] = MappingProxyType(
         ErrorType.INVALID_TEXT: 422,
         ErrorType.TOO_MANY_PAIRS: 422,
         ErrorType.CLIENT_DISCONNECTED: CLIENT_CLOSED_REQUEST,
+        ErrorType.CALLER_CANCELLED: CLIENT_CLOSED_REQUEST,
         ErrorType.MODEL_FAILED: 500,
         ErrorType.INVALID_OUTPUT: 500,
         ErrorType.DEVICE_FAILED: 500,

@@ -38,7 +38,7 @@ class StoryRenderer:
             links["call"] = self.link(call_id(story.request_id))
         return {
             "request_id": story.request_id,
-            "attempts": [self._attempt(attempt) for attempt in story.attempts],
+            "attempts": [self._attempt(attempt) for attempt in sorted(story.attempts, key=_place)],
             "more": story.more,
             "missing": list(story.missing),
             "links": links,
@@ -123,6 +123,12 @@ class StoryRenderer:
             "error_type": batch.error_type,
             "members": [self.summary(member) for member in batch.members],
         }
+
+
+def _place(attempt: Attempt) -> tuple[int, int]:
+    """Oldest first; the pairs of one call, which all began with it, by their index."""
+    index = attempt.event.request_id.partition(":")[2]
+    return attempt.event.started_unix_ns, int(index or 0)
 
 
 def milliseconds(seconds: float) -> float:

@@ -66,6 +66,7 @@ ERRORS: Mapping[ErrorType, Words] = MappingProxyType(
         ErrorType.CLIENT_DISCONNECTED: Words(
             "the caller closed the connection before the answer", "If callers give up early, raise their timeout or look for slow stages."
         ),
+        ErrorType.CALLER_CANCELLED: Words("the caller cancelled the call", "Nothing needs doing, unless callers give up for slow stages."),
         ErrorType.MODEL_FAILED: Words("the model raised an exception", "Retry once; the exception's type and frames say where it failed."),
         ErrorType.INVALID_OUTPUT: Words(
             "the model gave an answer that is not three probabilities", "Check the model's files; its numbers are not usable."

@@ -25,7 +25,7 @@ _HEX = re.compile(r"(?:[0-9a-f]{2})+")
 _STAGES = tuple(Stage)
 _STAGE_CODES = {stage: code for code, stage in enumerate(_STAGES)}
 # A clock's resolution depends on how long the machine has been up: 2^-32 s in the second week, more bits before.
-_SCALES = tuple((exponent, float(1 << exponent)) for exponent in range(30, 54, 2))
+_SCALES = tuple((exponent, float(1 << exponent)) for exponent in range(30, 54, 4))
 _RAW = 255
 _FLOATS = {length: (struct.Struct(f"<{length}f"), struct.Struct(f"<{length}d")) for length in (3, 4)}
 _BY_SIZE = {packer.size: packer for packers in _FLOATS.values() for packer in packers}

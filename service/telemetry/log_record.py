@@ -6,6 +6,7 @@ import json
 import math
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from service.errors import Outcome
@@ -34,6 +35,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=F
 def inference_record(event: InferenceEvent, *, service: str, instance: str) -> dict[str, object]:
     """The log record of one inference; its timestamp is the start."""
     error_type, answer, first, second = event.error_type, event.answer, event.address1, event.address2
+    spent = {timing.stage: timing.duration for timing in event.stages}
     return {
         "timestamp": timestamp(event.started_unix_ns),
         "level": LEVELS[event.outcome],
@@ -56,8 +58,8 @@ def inference_record(event: InferenceEvent, *, service: str, instance: str) -> d
         "truncated": event.truncated,
         "batch_id": event.batch_id,
         "batch_size": event.batch_size,
-        "queue_ms": _milliseconds(event.stage(Stage.QUEUE)),
-        "inference_ms": _milliseconds(event.stage(Stage.INFERENCE)),
+        "queue_ms": _milliseconds(spent.get(Stage.QUEUE)),
+        "inference_ms": _milliseconds(spent.get(Stage.INFERENCE)),
         "model": _model(event),
         "label": None if answer is None else answer.label,
         "similarity": answer.similarity if answer is not None and math.isfinite(answer.similarity) else None,
@@ -105,7 +107,12 @@ def encode(record: Mapping[str, object]) -> bytes:
 def timestamp(unix_ns: int) -> str:
     """RFC 3339 in UTC with microseconds, cut and not rounded, so that no line is later than its event."""
     seconds, nanoseconds = divmod(unix_ns, _NS)
-    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{nanoseconds // 1000:06d}Z"
+    return f"{_second(seconds)}.{nanoseconds // 1000:06d}Z"
+
+
+@lru_cache(maxsize=16)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def _milliseconds(seconds: float | None) -> float | None:

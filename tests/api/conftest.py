@@ -136,7 +136,14 @@ async def serving(
             deadline=inference.deadline,
             concurrency=concurrency or inference.queue_size,
         ),
-        RequestsApi(store=store, hasher=hasher, max_address_length=inference.max_address_length, body_limit=body_limit, renderer=renderer, pages=pages),
+        RequestsApi(
+            store=store,
+            hasher=hasher,
+            max_address_length=inference.max_address_length,
+            body_limit=body_limit,
+            renderer=renderer,
+            pages=pages,
+        ),
         HealthApi(
             not_ready=lambda: pipeline.reason,
             degraded=lambda: degraded,
@@ -207,7 +214,9 @@ class Caller:
     `messages` are given one by one to who receives; after the last, `hang_up` decides when the connection closes.
     """
 
-    def __init__(self, app, path: str, messages: list[dict], *, method: str = "POST", headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+    def __init__(
+        self, app, path: str, messages: list[dict], *, method: str = "POST", headers: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> None:
         self.sent: list[dict] = []
         self.taken = 0
         self.hang_up = asyncio.Event()

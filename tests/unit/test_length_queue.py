@@ -37,7 +37,7 @@ async def test_the_oldest_leads_and_the_nearest_in_length_join():
     """The long ones wait for the next batch, however long they have waited already."""
     queue = queue_of(10, 190, 12, 180, 11, 9)
     assert [0, 4, 5] == numbers(queue.take(3, 0.0))
-    assert [1, 3, 2] == numbers(queue.take(3, 0.0))
+    assert [1, 2, 3] == numbers(queue.take(3, 0.0))
 
 
 async def test_of_equal_lengths_the_older_goes_first():
