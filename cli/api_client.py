@@ -62,7 +62,7 @@ class ApiClient:
             response = connection.getresponse()
             content = response.read()
         except (OSError, http.client.HTTPException) as error:
-            raise ServiceUnreachable(f"nothing answers at {self._url} ({error or type(error).__name__})") from error
+            raise ServiceUnreachable(f"nothing answers at {self._url} ({str(error) or type(error).__name__})") from error
         finally:
             connection.close()
         try:

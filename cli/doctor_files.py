@@ -59,7 +59,8 @@ def check_store(folder: Path) -> Finding:
     except sqlite3.Error as error:
         answer = f"{error} ({getattr(error, 'sqlite_errorname', type(error).__name__)})"
     if answer != "ok":
-        return fail("store", f"{path}: {answer}", "stop mgeo and move the file aside with its -wal and -shm; a new one is made at the next start")
+        fix = "stop mgeo and move the file aside with its -wal and -shm; a new one is made at the next start"
+        return fail("store", f"{path}: {answer}", fix)
     return ok("store", f"{path}, {_size(path.stat().st_size)}, whole")
 
 
@@ -98,10 +99,10 @@ def _nearest(folder: Path) -> Path:
 
 def _size(count: int) -> str:
     size = float(count)
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            break
+    if size < 1024:
+        return f"{count} bytes"
+    for unit in ("KiB", "MiB", "GiB"):
         size /= 1024
-    else:
-        unit = "TiB"
-    return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        if size < 1024:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1024:.1f} TiB"

@@ -54,7 +54,8 @@ def check_packages(
             except Exception as error:  # noqa: BLE001 -- an import may fail in any way
                 broken.setdefault(source, []).append(f"{name} ({type(error).__name__}: {error})")
     if broken:
-        return fail("packages", "\n".join(name for names in broken.values() for name in names), "; ".join(INSTALL[source] for source in broken))
+        found = "\n".join(name for names in broken.values() for name in names)
+        return fail("packages", found, "; ".join(INSTALL[source] for source in broken))
     return ok("packages", f"all {sum(len(names) for names in packages.values())} can be imported")
 
 
@@ -64,7 +65,8 @@ def check_clock(unix_ns: Callable[[], int], monotonic: Callable[[], float], read
     for _ in range(readings):
         now = monotonic()
         if now < last:
-            return fail("clock", f"the monotonic clock went back by {last - now:.6f} s", "durations would be wrong: report it to the system's maker")
+            fix = "durations would be wrong: report it to the system's maker"
+            return fail("clock", f"the monotonic clock went back by {last - now:.6f} s", fix)
         last = now
     moment = datetime.fromtimestamp(unix_ns() / 1e9, tz=UTC)
     if moment.year < BUILT_IN_YEAR:
@@ -77,8 +79,8 @@ def check_device(wanted: str, torch: Any) -> Finding:  # the module torch, which
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     names = ", ".join(f"cuda:{index} {torch.cuda.get_device_name(index)}" for index in range(count))
     if wanted.startswith("cuda") and int(wanted.partition(":")[2] or 0) >= count:
-        there = names or "no CUDA device"
-        return fail("device", f"MGEO_DEVICE = {wanted}, but torch {torch.__version__} sees {there}", "name one that is there, or set MGEO_DEVICE=auto")
+        found = f"MGEO_DEVICE = {wanted}, but torch {torch.__version__} sees {names or 'no CUDA device'}"
+        return fail("device", found, "name one that is there, or set MGEO_DEVICE=auto")
     if names:
         return ok("device", f"{names} (torch {torch.__version__})")
     return ok("device", f"the CPU, {torch.get_num_threads()} threads (torch {torch.__version__})")

@@ -51,7 +51,8 @@ def check_model(name: str, load: Callable[[], Model], *, monotonic: Callable[[],
     except ModelLoadError as error:
         return fail("model", str(error), "see above; `--model embedded` takes the one that comes with mgeo")
     except Exception as error:  # noqa: BLE001 -- a model may fail in any way
-        return fail("model", f"{name} failed: {type(error).__name__}: {error}", "try --model embedded; if that works, the checkpoint is at fault")
+        fix = "try --model embedded; if that works, the checkpoint is at fault"
+        return fail("model", f"{name} failed: {type(error).__name__}: {error}", fix)
     info = model.info
     times = f"loaded in {duration_text(loaded - begun)}, answers a pair in {duration_text(answered - warm)}"
     return ok("model", f"{info.name} {info.version} on {info.device}, {times}")
@@ -61,6 +62,8 @@ def check_port(host: str, port: int, *, alive: Callable[[], bool], owner: Callab
     """Whether the port is free, or mgeo itself has it.
 
     Args:
+        host: where the service would listen.
+        port: the same.
         alive: whether an mgeo answers on the port.
         owner: names the process that listens on a port.
     """
@@ -78,7 +81,8 @@ def check_port(host: str, port: int, *, alive: Callable[[], bool], owner: Callab
             return ok("port", f"{host}:{port} is free")
     who = owner(port)
     if who is None:
-        return fail("port", f"{host}:{port} cannot be used ({reason.strerror})", "set another --host or --port; below 1024 needs privileges")
+        fix = "set another --host or --port; below 1024 needs privileges"
+        return fail("port", f"{host}:{port} cannot be used ({reason.strerror})", fix)
     if alive():
         return ok("port", f"mgeo is already running on {host}:{port} ({who})")
     return fail("port", f"{host}:{port} is taken by {who}", "stop it, or choose another port with --port or MGEO_PORT")

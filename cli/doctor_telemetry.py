@@ -28,7 +28,8 @@ def check_sampler(environ: Mapping[str, str]) -> Finding:
     argument = environ.get("OTEL_TRACES_SAMPLER_ARG", "")
     fix = "unset OTEL_TRACES_SAMPLER to keep every span"
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return warn("sampler", "OTEL_SDK_DISABLED = true: nothing leaves by OTLP; log, store and /metrics go on", "unset it to send telemetry")
+        found = "OTEL_SDK_DISABLED = true: nothing leaves by OTLP; log, store and /metrics go on"
+        return warn("sampler", found, "unset it to send telemetry")
     if sampler in {"", "always_on"}:
         return ok("sampler", "every inference gets its span")
     if sampler.endswith("traceidratio"):
@@ -80,6 +81,7 @@ def endpoints(environ: Mapping[str, str], over_http: Callable[[str], bool]) -> I
     """The endpoints of the standard variables, each once.
 
     Args:
+        environ: the environment.
         over_http: whether a signal goes by HTTP.
     """
     found: dict[tuple[str, bool, str], list[str]] = {}
@@ -99,14 +101,19 @@ def endpoints(environ: Mapping[str, str], over_http: Callable[[str], bool]) -> I
 def check_otlp(endpoint: Endpoint, *, unix_seconds: Callable[[], float]) -> Finding:
     """Whether an endpoint takes an empty export, and its clock agrees with ours."""
     what = f"{endpoint.url} ({', '.join(endpoint.signals)})"
-    fix = "start the collector, or correct OTEL_EXPORTER_OTLP_ENDPOINT; 4317 speaks gRPC, 4318 HTTP. Until then spans are dropped and counted"
+    fix = "start the collector, or correct OTEL_EXPORTER_OTLP_ENDPOINT (4317 speaks gRPC, 4318 HTTP); until then what is sent is lost"
+    skew = None
     try:
-        skew = _post_nothing(endpoint, unix_seconds) if endpoint.over_http else _open_channel(endpoint)
+        if endpoint.over_http:
+            skew = _post_nothing(endpoint, unix_seconds)
+        else:
+            _open_channel(endpoint)
     except (OSError, http.client.HTTPException, ValueError) as error:
         # A dead endpoint never stops the service, so it is no failure.
-        return warn("otlp", f"{what} does not take telemetry: {error or type(error).__name__}", fix)
+        return warn("otlp", f"{what} does not take telemetry: {str(error) or type(error).__name__}", fix)
     if skew is not None and abs(skew) > MOST_SKEW:
-        return warn("otlp", f"{what} answers, but its clock is {skew:+.0f} s from ours", "set both clocks by NTP, or traces of several machines are jumbled")
+        found = f"{what} answers, but its clock is {skew:+.0f} s from ours"
+        return warn("otlp", found, "set both clocks by NTP, or traces of several machines are jumbled")
     return ok("otlp", f"{what} takes an empty export" if endpoint.over_http else f"{what} speaks gRPC")
 
 
@@ -127,7 +134,7 @@ def _post_nothing(endpoint: Endpoint, unix_seconds: Callable[[], float]) -> floa
 
 
 def _open_channel(endpoint: Endpoint) -> None:
-    import grpc
+    import grpc  # type: ignore[import-untyped]  # it has no types
 
     target = f"{endpoint.host}:{endpoint.port}"
     channel = grpc.secure_channel(target, grpc.ssl_channel_credentials()) if endpoint.tls else grpc.insecure_channel(target)

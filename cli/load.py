@@ -49,7 +49,7 @@ def load(
     Unless it speaks of not_sent, every request must have been sent.
 
     Requests have the ids load-RUN-NUMBER: `mgeo lookup` tells their stories.
-    """
+    """  # noqa: D301 -- the backspace character tells the help not to wrap what follows
     from cli.event_loop import run
     from cli.load_connection import ConnectionFailed
     from cli.load_plan import LoadPlan

@@ -46,6 +46,8 @@ BY_STATUS = {
     504: LoadOutcome.TIMEOUT,
 }
 
+BY_ERROR_TYPE = {error.value: LoadOutcome(error.outcome.value) for error in ErrorType}
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -86,4 +88,4 @@ def _of_items(body: bytes) -> Mapping[LoadOutcome, int]:
 
 
 def _of_item(problem: Mapping[str, str] | None) -> LoadOutcome:
-    return LoadOutcome.SUCCESS if problem is None else LoadOutcome(ErrorType(problem["error_type"]).outcome)
+    return LoadOutcome.SUCCESS if problem is None else BY_ERROR_TYPE[problem["error_type"]]

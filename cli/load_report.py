@@ -50,9 +50,7 @@ class LoadReport:
         total = Tally()
         for tally in tallies:
             total.merge(tally)
-        return cls(
-            url=url, run=run, seed=seed, phases=tuple(phases), elapsed=elapsed, tallies=tuple(tallies), total=total, stopped=stopped
-        )
+        return cls(url=url, run=run, seed=seed, phases=tuple(phases), elapsed=elapsed, tallies=tuple(tallies), total=total, stopped=stopped)
 
     @property
     def achieved_rate(self) -> float:

@@ -22,8 +22,8 @@ JSON_TYPE = "application/json"
 OVERSIZED_ADDRESS = 1_200_000
 """Characters: over the service's default body limit of 1 MiB."""
 
-LONGEST_PATIENCE = 0.05
-"""Seconds after which a cancelled request has surely been given up."""
+PATIENCE = (0.0005, 0.05)
+"""Shortest and longest seconds until a cancelled request is given up, drawn so that each order of magnitude is as likely."""
 
 INVALID: tuple[tuple[str, bytes], ...] = (
     (JSON_TYPE, b'{"address1": "", "address2": "x"}'),
@@ -98,9 +98,9 @@ class RequestFactory:
         return _json_request(request_id=request_id, kind=Kind.OVERSIZED, body=self._oversized)
 
     def _cancelled(self, request_id: str) -> LoadRequest:
-        return _json_request(
-            request_id=request_id, kind=Kind.CANCELLED, body=self._pair(), close_after=self._random.uniform(0, LONGEST_PATIENCE)
-        )
+        shortest, longest = PATIENCE
+        close_after = shortest * (longest / shortest) ** self._random.random()
+        return _json_request(request_id=request_id, kind=Kind.CANCELLED, body=self._pair(), close_after=close_after)
 
     def _batch(self, request_id: str) -> LoadRequest:
         body = b'{"pairs": [%s]}' % b", ".join(self._pair() for _ in range(self._batch_size))

@@ -35,7 +35,8 @@ async def run_plan(plan: LoadPlan, stream: TextIO) -> LoadReport:
     transport = HttpTransport(plan.url, api_key=plan.api_key)
     await transport.probe()
     # Streams of their own: another mix sends at the same moments.
-    factory = RequestFactory(run=plan.run, mix=plan.mix, pairs=plan.pairs, batch_size=plan.batch_size, random=Random(f"requests {plan.seed}"))
+    requests, moments = (Random(f"{use} {plan.seed}") for use in ("requests", "arrivals"))  # noqa: S311 -- load, not secrets
+    factory = RequestFactory(run=plan.run, mix=plan.mix, pairs=plan.pairs, batch_size=plan.batch_size, random=requests)
     planned = total_duration(plan.phases)
     with open_progress("load", planned, stream) as progress:
         generator = LoadGenerator(
@@ -43,7 +44,7 @@ async def run_plan(plan: LoadPlan, stream: TextIO) -> LoadReport:
         )
         started = time.monotonic()
         with _interrupt(generator.stop):
-            tallies = await generator.run(plan.phases, Random(f"arrivals {plan.seed}"))
+            tallies = await generator.run(plan.phases, moments)
     transport.close()
     return LoadReport.of(
         url=str(plan.url),
@@ -66,7 +67,7 @@ def allow_open_files(connections: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:
         if hard != resource.RLIM_INFINITY and hard < needed:
-            raise ValueError(f"--connections {connections}: this process may have {hard} open files (ulimit -Hn); use at most {hard - SPARE_FILES}")
+            raise ValueError(f"--connections {connections}: this process may have {hard} open files; use at most {hard - SPARE_FILES}")
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 

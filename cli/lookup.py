@@ -41,7 +41,7 @@ def lookup(
     settings is read. Addresses are kept as keyed hashes only: a search finds exactly the text that was sent.
 
     Exit code 1 when nothing was found.
-    """
+    """  # noqa: D301 -- the backspace character tells the help not to wrap what follows
     from cli.api_client import ApiClient
     from cli.api_key import read_api_key
     from cli.lookup_source import ApiSource
@@ -53,7 +53,7 @@ def lookup(
     if (request_id is None) == (not addresses) or len(addresses) > 2:
         raise typer.BadParameter("give either a request id, or --address once or twice")
     if request_id is not None and not is_inference_id(request_id):
-        raise typer.BadParameter(f"{request_id!r} cannot be a request id: those have 1 to 128 letters, digits and . _ ~ -, and perhaps :INDEX")
+        raise typer.BadParameter(f"{request_id!r} is no request id: those have 1 to 128 letters, digits and . _ ~ -, and perhaps :INDEX")
     try:
         service = ServiceUrl.parse(url or DEFAULT_URL)
         api_key = read_api_key(api_key_file)
@@ -90,16 +90,16 @@ def _sources(service: LookupSource, data_dir: Path | None, *, ask_service: bool,
 
 
 def _first(sources: Iterator[LookupSource], look: Callable[[LookupSource], Members]) -> tuple[Members | None, list[str]]:
-    from cli.api_client import ServiceUnreachable
+    from cli.lookup_source import SourceUnavailable
     from service.errors import RequestNotFound
 
-    tried = []
+    tried: list[str] = []
     for source in sources:
         try:
             return look(source), tried
         except RequestNotFound:
             tried.append(f"{source.name} does not know it")
-        except ServiceUnreachable as error:
+        except SourceUnavailable as error:
             tried.append(str(error))
     return None, tried
 

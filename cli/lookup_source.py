@@ -6,18 +6,23 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
+from cli.api_client import ServiceUnreachable
 from service.errors import InvalidInput, InvalidQuery, RequestNotFound, ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
     from cli.api_client import ApiClient, JsonAnswer
+    from service.requeststore.base import RequestStore
     from service.settings import Settings
 
 Members = dict[str, Any]  # JSON
 
 STORE_FILE = "telemetry.db"
+
+
+class SourceUnavailable(Exception):
+    """There is nothing to ask: no service answers, or there is no store. The message says which."""
 
 
 class LookupRefused(ServiceError):
@@ -34,21 +39,21 @@ class LookupSource(Protocol):
 
         Raises:
             RequestNotFound: nothing is known of it here.
+            SourceUnavailable: there is nothing to ask.
         """
         ...
 
     def search(self, addresses: Sequence[str], limit: int) -> Members:
-        """The newest requests that had every one of the addresses, on either side."""
+        """The newest requests that had every one of the addresses, on either side.
+
+        Raises:
+            SourceUnavailable: there is nothing to ask.
+        """
         ...
 
 
 class ApiSource:
-    """The API of a running service.
-
-    Raises:
-        ServiceUnreachable: no service answers.
-        LookupRefused: it refuses, such as for want of an API key.
-    """
+    """The API of a running service. Raises LookupRefused when it refuses, such as for want of an API key."""
 
     def __init__(self, client: ApiClient, url: str) -> None:
         self.name = f"the service at {url}"
@@ -56,14 +61,18 @@ class ApiSource:
 
     def story(self, request_id: str) -> Members:
         """`GET /v1/requests/{request_id}`."""
-        return self._members(self._client.get(f"/v1/requests/{quote(request_id, safe=':')}"))
+        return self._members(self._client.get, f"/v1/requests/{quote(request_id, safe=':')}")
 
     def search(self, addresses: Sequence[str], limit: int) -> Members:
         """`POST /v1/requests/search`."""
         fields = {f"address{number}": address for number, address in enumerate(addresses, 1)}
-        return self._members(self._client.post("/v1/requests/search", {**fields, "limit": limit}))
+        return self._members(self._client.post, "/v1/requests/search", {**fields, "limit": limit})
 
-    def _members(self, answer: JsonAnswer) -> Members:
+    def _members(self, ask: Callable[..., JsonAnswer], *asked: object) -> Members:
+        try:
+            answer = ask(*asked)
+        except ServiceUnreachable as error:
+            raise SourceUnavailable(str(error)) from error
         if answer.status == 200:
             return answer.body
         if answer.body.get("error_type") == "request_not_found":
@@ -74,50 +83,44 @@ class ApiSource:
 
 
 class StoreSource:
-    """The store in the data folder of the settings, read directly; no service need run.
-
-    Raises:
-        StoreError: it cannot be read.
-    """
+    """The store in the data folder of the settings, read directly; no service need run. Raises StoreError when it cannot be read."""
 
     def __init__(self, settings: Settings) -> None:
-        self.name = f"the store {settings.data_dir / STORE_FILE}"
+        self._path = settings.data_dir / STORE_FILE
+        self.name = f"the store {self._path}"
         self._settings = settings
-
-    @staticmethod
-    def exists(folder: Path) -> bool:
-        """Whether there is a store in a data folder."""
-        return (folder / STORE_FILE).is_file()
 
     def story(self, request_id: str) -> Members:
         """Read and render as the API would."""
         from service.api.story import StoryRenderer
-        from service.requeststore.sqlite import SqliteRequestStore
-        from service.telemetry.names import SERVICE_NAME
 
-        if not self.exists(self._settings.data_dir):
-            raise RequestNotFound
-        store = SqliteRequestStore(self._settings.data_dir / STORE_FILE, service=SERVICE_NAME)
-        return StoryRenderer(self._settings.public_url).story(asyncio.run(store.story(request_id)))
+        return StoryRenderer(self._settings.public_url).story(asyncio.run(self._store().story(request_id)))
 
     def search(self, addresses: Sequence[str], limit: int) -> Members:
         """Hash the addresses as an inference does, and read."""
         from service.api.story import StoryRenderer
-        from service.hashing import AddressHasher, load_hash_key
-        from service.preprocessing import clean
         from service.requeststore.base import Search
+
+        store = self._store()
+        page = asyncio.run(store.search(Search(address_hashes=self._hashes(addresses), limit=limit)))
+        return StoryRenderer(self._settings.public_url).page(page)
+
+    def _store(self) -> RequestStore:
         from service.requeststore.sqlite import SqliteRequestStore
         from service.telemetry.names import SERVICE_NAME
 
-        settings = self._settings
-        if not self.exists(settings.data_dir):
-            return {"requests": [], "next_cursor": None}
-        hasher = AddressHasher(load_hash_key(settings.data_dir, settings.hash_key_file))
+        if not self._path.is_file():
+            raise SourceUnavailable(f"there is no store {self._path}")
+        return SqliteRequestStore(self._path, service=SERVICE_NAME)
+
+    def _hashes(self, addresses: Sequence[str]) -> list[str]:
+        from service.hashing import AddressHasher, load_hash_key
+        from service.preprocessing import clean
+
+        hasher = AddressHasher(load_hash_key(self._settings.data_dir, self._settings.hash_key_file))
+        longest = self._settings.max_address_length
         try:
-            cleaned = [clean(address, field="the address", max_length=settings.max_address_length, strict=False) for address in addresses]
+            cleaned = [clean(address, field="the address", max_length=longest, strict=False) for address in addresses]
         except InvalidInput as error:
             raise InvalidQuery("address", error.detail) from error
-        store = SqliteRequestStore(settings.data_dir / STORE_FILE, service=SERVICE_NAME)
-        hashes = [hasher.hash(address.text) for address in cleaned]
-        page = asyncio.run(store.search(Search(address_hashes=hashes, limit=limit)))
-        return StoryRenderer(settings.public_url).page(page)
+        return [hasher.hash(address.text) for address in cleaned]

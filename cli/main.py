@@ -87,8 +87,23 @@ def main(args: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        from service import __version__
+
+        print(f"mgeo {__version__}")
+        raise typer.Exit
+
+
+def _print_help(context: typer.Context, asked: bool) -> None:
+    if asked:
+        print(context.get_help())
+        raise typer.Exit
+
+
 def mgeo(
-    _version: Annotated[bool, typer.Option("--version", callback=lambda asked: _print_version(asked=asked), is_eager=True, help="Print the version.")] = False,
+    _version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")] = False,
+    _help: Annotated[bool, typer.Option("--help", "-h", callback=_print_help, is_eager=True, help="Show this message and exit.")] = False,
 ) -> None:
     """Decide whether two Chinese addresses are the same place, and account for every answer.
 
@@ -101,11 +116,12 @@ def mgeo(
 
     `mgeo COMMAND --help` explains a command with examples. Settings are also read from MGEO_... variables and
     from the TOML file named by MGEO_CONFIG_FILE; what stands on the command line wins.
-    """
+    """  # noqa: D301 -- the backspace character tells the help not to wrap what follows
 
 
 def _program() -> Callable[..., None]:
-    app = _app(cls=LazyGroup, no_args_is_help=True)
+    # The library's own --help imports pydantic whenever it is not asked for, which triples the time of `mgeo COMMAND --help`.
+    app = _app(cls=LazyGroup, no_args_is_help=True, add_help_option=False)
     app.callback()(mgeo)
     return get_command(app)
 
@@ -125,14 +141,6 @@ def _app(**settings: Any) -> typer.Typer:  # the library's own keyword arguments
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": HELP_WIDTH},
         **settings,
     )
-
-
-def _print_version(*, asked: bool) -> None:
-    if asked:
-        from service import __version__
-
-        print(f"mgeo {__version__}")
-        raise typer.Exit
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def match(
     rows without an answer, error_type. It appears when it is complete. Files of any size are read in bounded memory.
 
     Exit code 1 when a pair was refused, or when a row of a file failed for a reason that is not its own.
-    """
+    """  # noqa: D301 -- the backspace character tells the help not to wrap what follows
     from service.settings import Settings
 
     pair_given = address1 is not None and address2 is not None
@@ -75,7 +75,7 @@ def _match_pair(settings: Settings, address1: str, address2: str, *, as_json: bo
         else:
             print(f"{refusal.error_type.outcome}: {refusal.detail} (mgeo lookup {request_id})", file=sys.stderr)
         return 1
-    print(json.dumps(answer_of(event)) if as_json else answer_text(event), end="\n" if as_json else "")
+    print(json.dumps(answer_of(event, event.trace_id)) if as_json else answer_text(event), end="\n" if as_json else "")
     return 0
 
 

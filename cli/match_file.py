@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from cli.duration import duration_text
 from cli.match_row import RowResult
 from cli.ordered_work import work_in_order
-from service.errors import ErrorType, InferenceRefused, InvalidInput, Outcome, Overloaded
 from service.call import Call
+from service.errors import ErrorType, InferenceRefused, InvalidInput, Outcome, Overloaded
 from service.telemetry.ids import item_id
 
 if TYPE_CHECKING:
@@ -123,9 +123,7 @@ class FileMatcher:
             summary.add(result)
             progress.update(pairs.bytes_read, note)
 
-        await work_in_order(
-            pairs.rows(), self._answer, emit, concurrency=self._concurrency, backlog=BACKLOG_FACTOR * self._concurrency
-        )
+        await work_in_order(pairs.rows(), self._answer, emit, concurrency=self._concurrency, backlog=BACKLOG_FACTOR * self._concurrency)
         summary.duration = time.monotonic() - started
         return summary
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from typing_extensions import Buffer
+
 SAMPLE_BYTES = 65_536
 UTF8_BOM = b"\xef\xbb\xbf"
 WRONG_ENCODING_SHARE = 0.1
@@ -34,10 +36,11 @@ class CountingReader(io.RawIOBase):
         """It is."""
         return True
 
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override] -- the buffers readers hand in
+    def readinto(self, buffer: Buffer) -> int:
         """Read into the buffer and count what came."""
-        data = self._raw.read(len(buffer))
-        buffer[: len(data)] = data
+        view = memoryview(buffer)
+        data = self._raw.read(len(view))
+        view[: len(data)] = data
         self.count += len(data)
         return len(data)
 
@@ -126,7 +129,7 @@ class PairFile:
         try:
             text = sample.decode(self.encoding, "surrogateescape")
         except LookupError as error:
-            raise UnusableInput(f"there is no encoding {self.encoding!r}; common ones are utf-8, gb18030 (which reads GBK too), big5") from error
+            raise UnusableInput(f"there is no encoding {self.encoding!r}; common are utf-8, gb18030 (reads GBK too), big5") from error
         wrong = sum("\udc80" <= character <= "\udcff" for character in text)
         if wrong > WRONG_ENCODING_SHARE * sum(byte >= 0x80 for byte in sample):
             raise UnusableInput(f"{path} is not in {self.encoding}; name its encoding, such as --encoding gb18030 for GBK")

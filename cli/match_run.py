@@ -9,8 +9,8 @@ from cli.match_file import FileMatcher, FileSummary
 from cli.match_input import PairFile
 from cli.match_output import ResultFile
 from cli.progress import open_progress
-from service.errors import StartupError
 from service.call import Call
+from service.errors import StartupError
 from service.runtime import open_runtime
 from service.telemetry.ids import new_request_id
 
@@ -30,9 +30,7 @@ async def infer_pair(settings: Settings, request_id: str, address1: str, address
     """
     async with open_runtime(settings, "match") as runtime:
         clock = runtime.recording.clock
-        call = Call(
-            request_id=request_id, function="match", arrived_unix_ns=clock.unix_ns(), arrived_monotonic=clock.monotonic()
-        )
+        call = Call(request_id=request_id, function="match", arrived_unix_ns=clock.unix_ns(), arrived_monotonic=clock.monotonic())
         return await runtime.pipeline.infer(call, address1, address2)
 
 

@@ -13,7 +13,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (MGEO_HOST).", show_default="127.0.0.1")] = None,
     port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one (MGEO_PORT).", show_default="8000")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of log, store and hash key (MGEO_DATA_DIR).", show_default="var")] = None,
-    model: Annotated[str | None, typer.Option(help="`embedded`, `fake`, or a checkpoint's folder (MGEO_MODEL).", show_default="embedded")] = None,
+    model: Annotated[str | None, typer.Option(help="`embedded`, `fake`, or a folder (MGEO_MODEL).", show_default="embedded")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with settings (MGEO_CONFIG_FILE).")] = None,
 ) -> None:
     """Serve the HTTP API until SIGTERM or Ctrl-C.
@@ -28,7 +28,7 @@ def serve(
       MGEO_MAX_BATCH_SIZE=64 mgeo serve --config mgeo.toml
 
     Every other setting is a MGEO_... variable or a line of the TOML file: docs/configuration.md lists them.
-    """
+    """  # noqa: D301 -- the backspace character tells the help not to wrap what follows
     from service.__main__ import run
     from service.settings import CONFIG_FILE, Settings
 

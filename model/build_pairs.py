@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from pypinyin import lazy_pinyin
-
 from model.gazetteer import Gazetteer, load_gazetteers
 from model.judge import judge
 from model.mention import NOTES, Speaker
@@ -48,6 +46,8 @@ class LabelledPair:
 
 def homophones(gazetteer: Gazetteer, *, common: int = 2000) -> dict[str, str]:
     """For each of the common characters of names, the others of the same sound."""
+    from pypinyin import lazy_pinyin
+
     counts = Counter("".join(gazetteer.estates))
     characters = [character for character, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:common]]
     by_sound: dict[str, str] = {}
@@ -81,6 +81,7 @@ class PairMaker:
             (6, lambda place: self._change_finer(place, "room")),
             (2, self._swap_building_and_unit),
             (3, lambda place: replace(place, village=maker.other_village()) if place.village else place),
+            (3, lambda place: maker.other_township(place) if place.rural else place),
             (2, lambda place: replace(place, cross_road=maker.other_road(place.cross_road)) if place.cross_road else place),
             (3, lambda place: replace(place, phase=self._random.choice(PHASES)) if place.estate else place),
             (3, lambda place: replace(maker.sibling(place), poi=place.poi) if place.poi else place),

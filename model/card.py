@@ -150,7 +150,8 @@ What the labels mean in its training:
 
 ## Data
 
-{pairs} pairs, invented at build time by the grammar in `model/` (seed {seed}) from names in these packages; no labelled pair of anyone's data set:
+{pairs} pairs, invented at build time by the grammar in `model/` (seed {seed}) from names in these packages;
+no labelled pair of anyone's data set is in it:
 
 | names | package | licence | file | SHA-256 |
 | --- | --- | --- | --- | --- |

@@ -39,9 +39,9 @@ def _equal(first: str, second: str) -> bool:
 
 def _contradict(first: Place, second: Place) -> bool:
     """Whether they cannot be the same place."""
-    for part in ("province", "city", "county", "township", "village"):
-        if _differ(getattr(first, part), getattr(second, part)):
-            return True
+    regions = ("province", "city", "county", "township", "village")
+    if first.rural != second.rural or any(_differ(getattr(first, part), getattr(second, part)) for part in regions):
+        return True
     if first.cross_road and second.cross_road:
         return {first.road, first.cross_road} != {second.road, second.cross_road}
     if _differ(first.road, second.road) and not _is_corner_of(first, second):
@@ -61,8 +61,6 @@ def _is_corner_of(first: Place, second: Place) -> bool:
 
 def _share_anchor(first: Place, second: Place) -> bool:
     """Whether something they both say pins a place down."""
-    if first.rural != second.rural:
-        return False
     if first.rural:
         return _equal(first.village, second.village)
     same_road = _equal(first.road, second.road)
@@ -87,15 +85,19 @@ def _names_no_place(place: Place) -> bool:
 
 def _same_detail(first: Place, second: Place) -> bool:
     """Whether two mentions of one place also agree on its finest unit."""
-    if first.vicinity != second.vicinity or first.phase != second.phase:
-        return False
-    if any(_differ(getattr(first, part), getattr(second, part)) for part in _FINER):
+    if (
+        first.vicinity != second.vicinity
+        or first.phase != second.phase
+        or any(_differ(getattr(first, part), getattr(second, part)) for part in _FINER)
+    ):
         return False
     if first.rural:
         return first.number == second.number and (bool(first.number) or first.building == second.building)
     if _equal(first.poi, second.poi):
         return True
     same_room = _equal(first.room, second.room) and first.building == second.building
+    if _differ(first.estate, second.estate) and not same_room:
+        return False
     if first.poi != second.poi and not same_room:
         return False
     return same_room or (_finest(first) == _finest(second) and first.building == second.building)

@@ -78,6 +78,9 @@ class PlaceMaker:
         self._by_city: dict[tuple[str, str], list[Region]] = defaultdict(list)
         for region in gazetteer.regions:
             self._by_city[region.province, region.city].append(region)
+        self._by_county: dict[tuple[str, str, str], list[Region]] = defaultdict(list)
+        for region in gazetteer.regions:
+            self._by_county[region.province, region.city, region.county].append(region)
         self._cities = sorted(self._by_city)
         self._estates_by_start: dict[str, list[str]] = defaultdict(list)
         for name in gazetteer.estates:
@@ -102,6 +105,11 @@ class PlaceMaker:
         near = self._by_city[place.province, place.city]
         region = self._random.choice(near) if self._random.random() < 0.5 else self._random.choice(self._gazetteer.regions)
         return replace(place, province=region.province, city=region.city, county=region.county, township=region.township)
+
+    def other_township(self, place: Place) -> Place:
+        """The same names in a township of the same county."""
+        near = self._by_county[place.province, place.city, place.county]
+        return replace(place, township=self._random.choice(near).township)
 
     def other_road(self, road: str) -> str:
         """A road easily taken for this one: another ordinal, direction or kind, or a name with the same beginning."""

@@ -51,7 +51,7 @@ class Recipe:
 
     seed: int = 20
     held_out_seed: int = 7
-    pairs: int = 400_000
+    pairs: int = 300_000
     held_out_pairs: int = 6_000
     epochs: int = 1
     batch_size: int = 64

@@ -15,9 +15,11 @@ from service.errors import StartupError
 from service.listener import BACKLOG, listen
 from service.runtime import build
 from service.settings import Settings, misspelt_variables
+from service.telemetry.sampling import sampling_notice
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
 # After the grace of a fatal shutdown, for the last flush; then the process ends in any case.
 LAST_FLUSH = 5.0
@@ -35,7 +37,7 @@ def run(settings: Settings) -> int:
         ending = _Ending()
         runtime = build(settings, command="serve", on_fatal=ending.fatal)
         app = create_app(runtime, announce=lambda: _announce(listener))
-        server = uvicorn.Server(_uvicorn(app, settings))
+        server = _Server(_uvicorn(app, settings), on_shutdown=runtime.pipeline.stop_accepting)
         ending.stop_with(server, settings.shutdown_grace)
         # uvicorn raises the signal again once it has shut down; by then everything is flushed and there is nothing to kill.
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -49,6 +51,18 @@ def run(settings: Settings) -> int:
         # A worker that is stuck in native code cannot be joined; what could be flushed has been.
         os._exit(ending.code)
     return 0 if server.started else 1
+
+
+class _Server(uvicorn.Server):
+    """Tells of the shutdown before it waits for open requests: those it cancels after the grace are then our doing."""
+
+    def __init__(self, config: uvicorn.Config, *, on_shutdown: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_shutdown = on_shutdown
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._on_shutdown()
+        await super().shutdown(sockets)
 
 
 class _Ending:
@@ -91,7 +105,8 @@ def _print_settings(settings: Settings) -> None:
     sys.stdout.write("settings:\n")
     for name, value in settings.redacted().items():
         sys.stdout.write(f"  {name} = {value}\n")
-    for warning in misspelt_variables():
+    sampling = sampling_notice(os.environ)
+    for warning in [*misspelt_variables(), *([sampling] if sampling else [])]:
         sys.stdout.write(f"warning: {warning}\n")
     sys.stdout.flush()
 

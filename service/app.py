@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from starlette.middleware import Middleware
 
 from service.api.assets import assets_router, load_assets
 from service.api.auth import AuthMiddleware, session_router
+from service.api.docs import DocsApi
 from service.api.errors import ProblemMiddleware, exception_handlers
 from service.api.health import HealthApi, Limits
 from service.api.inference import InferenceApi
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 # Probes and scrapes come every few seconds for ever; a span of each would bury those of requests.
 UNTRACED = "/livez,/readyz,/metrics,/static/"
 _SEMCONV = "OTEL_SEMCONV_STABILITY_OPT_IN"
+_PRODUCT = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}(?:/[A-Za-z0-9._-]{1,63})?(?![^ ])")
+_NETWORK_ADDRESS = re.compile(r"[0-9A-Fa-f.:]{0,45}")
 _OWN_TELEMETRY_OFF = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 
 
@@ -65,6 +69,10 @@ def create_app(runtime: Runtime, *, announce: Callable[[], None] = lambda: None)
         version=version("mgeo"),
         summary="Are two Chinese addresses the same place? Every answer has a story.",
         lifespan=_lifespan(runtime, announce),
+        # The framework's viewers load themselves from elsewhere; ours is a page like the others.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
         middleware=[
             Middleware(ProblemMiddleware),
             Middleware(AuthMiddleware, keys=keys, metrics_need_key=settings.metrics_need_key, key_form=pages.key_form),
@@ -74,6 +82,7 @@ def create_app(runtime: Runtime, *, announce: Callable[[], None] = lambda: None)
     )
     for router in _routers(runtime, keys, pages):
         app.include_router(router)
+    app.include_router(DocsApi(openapi=app.openapi, pages=pages).router())
     _use_stable_conventions()
     FastAPIInstrumentor.instrument_app(
         app,
@@ -166,7 +175,10 @@ def _use_stable_conventions() -> None:
 
 
 def hide_path(span: Span, scope: Scope) -> None:
-    """Take from a server span what a caller may have put an address into: the path of an unknown route, and the query."""
+    """Take from a server span what a caller may have put an address into.
+
+    That is the path of an unknown route, the query, the agent past its product, and a forwarded address that is none.
+    """
     if not span.is_recording():
         return
     attributes = span.attributes or {}  # type: ignore[attr-defined] -- a recording span of the SDK has them
@@ -174,5 +186,10 @@ def hide_path(span: Span, scope: Scope) -> None:
     span.set_attribute("url.path", route or "unmatched")
     if attributes.get("url.query"):
         span.set_attribute("url.query", "hidden")
+    if attributes.get("user_agent.original"):
+        product = _PRODUCT.match(attributes["user_agent.original"])
+        span.set_attribute("user_agent.original", product[0] if product else "hidden")
+    if not _NETWORK_ADDRESS.fullmatch(attributes.get("client.address") or ""):
+        span.set_attribute("client.address", "hidden")
     if route is None:
         span.update_name(str(scope["method"]))

@@ -26,7 +26,13 @@ Secret = SecretStr
 
 
 def _expanded(path: Path) -> Path:
-    return path.expanduser()
+    if "\0" in str(path):
+        raise ValueError("a path has no NUL character")
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        message = f"the home folder of {path.parts[0]} is not known"
+        raise ValueError(message) from error
 
 
 FilePath = Annotated[Path, AfterValidator(_expanded)]
@@ -51,34 +57,58 @@ class ServerSettings(BaseModel):
     )
     api_keys: Secret | None = setting(None, "API keys, separated by commas; without any the API is open. At most one of this and the file.")
     api_keys_file: FilePath | None = setting(None, "File with one API key a line; `#` begins a comment.")
-    metrics_need_key: bool = setting(False, "Whether `/metrics` needs an API key too. Off, because scrapers on the same box seldom have one.")
+    metrics_need_key: bool = setting(
+        False, "Whether `/metrics` needs an API key too. Off, because scrapers on the same box seldom have one."
+    )
     public_url: str | None = setting(None, "Address under which people reach the service, for links. None: links are relative.")
 
 
 class InferenceSettings(BaseModel):
     """How requests become answers."""
 
-    deadline: float = setting(10.0, "Time an inference may take; a caller's X-Request-Timeout may only shorten it.", unit="seconds", gt=0, le=600)
-    max_address_length: int = setting(100, "Characters of an address the model sees; real ones have 16 to 19.", unit="characters", ge=1, le=100)
+    deadline: float = setting(
+        10.0, "Time an inference may take; a caller's X-Request-Timeout may only shorten it.", unit="seconds", gt=0, le=600
+    )
+    max_address_length: int = setting(
+        100, "Characters of an address the model sees; real ones have 16 to 19.", unit="characters", ge=1, le=100
+    )
     strict_length: bool = setting(False, "Refuse longer addresses instead of cutting them and saying so in `truncated`.")
-    queue_size: int = setting(1024, "Inferences that may wait; one more is refused with 503. Four full batch calls.", unit="inferences", ge=1, le=1_000_000)
-    max_batch_size: int = setting(32, "Inferences in one run of the model. More rarely helps on a CPU or one consumer GPU.", unit="inferences", ge=1, le=4096)
+    queue_size: int = setting(
+        1024, "Inferences that may wait; one more is refused with 503. Four full batch calls.", unit="inferences", ge=1, le=1_000_000
+    )
+    max_batch_size: int = setting(
+        32, "Inferences in one run of the model. More rarely helps on a CPU or one consumer GPU.", unit="inferences", ge=1, le=4096
+    )
     max_queue_delay: float = setting(
-        0.0, "How long a free worker waits for a fuller batch. 0: never, since batches form by themselves under load.", unit="seconds", ge=0, le=1
+        0.0,
+        "How long a free worker waits for a fuller batch. 0: never, since batches form by themselves under load.",
+        unit="seconds",
+        ge=0,
+        le=1,
     )
     stuck_after: float = setting(
-        30.0, "A run of the model that takes longer is abandoned and its worker replaced. Above any honest run.", unit="seconds", gt=0, le=3600
+        30.0,
+        "A run of the model that takes longer is abandoned and its worker replaced. Above any honest run.",
+        unit="seconds",
+        gt=0,
+        le=3600,
     )
     breaker_failures: int = setting(5, "Failed runs of the model in a row that open the circuit breaker.", unit="runs", ge=1, le=1000)
-    breaker_cooldown: float = setting(5.0, "How long an open breaker refuses before it lets one probe through.", unit="seconds", gt=0, le=3600)
+    breaker_cooldown: float = setting(
+        5.0, "How long an open breaker refuses before it lets one probe through.", unit="seconds", gt=0, le=3600
+    )
 
 
 class ModelSettings(BaseModel):
     """Which model answers, and where it runs."""
 
-    model: str = setting("embedded", "`embedded`, `fake` (deterministic, no weights), or a folder with a Hugging Face style MGeo checkpoint.")
+    model: str = setting(
+        "embedded", "`embedded`, `fake` (deterministic, no weights), or a folder with a Hugging Face style MGeo checkpoint."
+    )
     device: str = setting("auto", "`auto`, `cpu`, or a torch device such as `cuda:0`. `auto` takes the first GPU there is.")
-    threads: int = setting(0, "CPU threads of the model; 0 takes one a core, and leaves one core of several free.", unit="threads", ge=0, le=1024)
+    threads: int = setting(
+        0, "CPU threads of the model; 0 takes one a core, and leaves one core of several free.", unit="threads", ge=0, le=1024
+    )
 
 
 class DataSettings(BaseModel):
@@ -90,18 +120,24 @@ class DataSettings(BaseModel):
     log_max_bytes: int = setting(1_073_741_824, "All log files together; the oldest go first.", unit="bytes", ge=1_048_576)
     log_queue_size: int = setting(10_000, "Log lines that may wait for the disk; more are dropped and counted.", unit="lines", ge=100)
     store_days: float = setting(7.0, "How long the embedded store keeps a request.", unit="days", gt=0, le=3650)
-    store_max_bytes: int = setting(2_147_483_648, "Size of the embedded store on disk; the oldest rows go first.", unit="bytes", ge=4_194_304)
+    store_max_bytes: int = setting(
+        2_147_483_648, "Size of the embedded store on disk; the oldest rows go first.", unit="bytes", ge=4_194_304
+    )
     store_queue_size: int = setting(20_000, "Rows that may wait for the disk; more are dropped and counted.", unit="rows", ge=100)
     capture_text: Literal["off", "failed", "all"] = setting(
         "off", "Keep the addresses' text in the embedded store: never, of failed inferences, or always. Addresses are personal data."
     )
-    hash_key_file: FilePath | None = setting(None, "File with the key of the address hashes, at least 32 bytes. None: made once in the data folder, mode 0600.")
+    hash_key_file: FilePath | None = setting(
+        None, "File with the key of the address hashes, at least 32 bytes. None: made once in the data folder, mode 0600."
+    )
 
 
 class TelemetrySettings(BaseModel):
     """What this process calls itself, and what it samples."""
 
-    instance_name: str | None = setting(None, "Name of this instance in messages, dashboards and logs of people. None: host, command and slot.")
+    instance_name: str | None = setting(
+        None, "Name of this instance in messages, dashboards and logs of people. None: host, command and slot."
+    )
     gpu: Literal["auto", "nvml", "off"] = setting("auto", "Read the GPU by NVML: if there is one, always (else the start fails), or never.")
     gpu_interval: float = setting(1.0, "Time between two GPU samples.", unit="seconds", ge=0.1, le=60)
     freeze_gc: bool = setting(True, "Freeze the garbage collector's view of start-up objects after warm-up; shortens its longest pause.")
@@ -110,7 +146,9 @@ class TelemetrySettings(BaseModel):
 class Settings(ServerSettings, InferenceSettings, ModelSettings, DataSettings, TelemetrySettings, BaseSettings):
     """All settings. Frozen; checked together by `load`."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -123,7 +161,7 @@ class Settings(ServerSettings, InferenceSettings, ModelSettings, DataSettings, T
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Command line, then environment, then the file."""
         file = os.environ.get(CONFIG_FILE)
-        file_settings = (TomlConfigSettingsSource(settings_cls, toml_file=_readable(Path(file).expanduser())),) if file else ()
+        file_settings = (TomlConfigSettingsSource(settings_cls, toml_file=_readable(Path(file))),) if file else ()
         return (init_settings, env_settings, *file_settings)
 
     @model_validator(mode="after")
@@ -181,12 +219,16 @@ def misspelt_variables() -> Iterator[str]:
 
 def _readable(path: Path) -> Path:
     try:
+        path = _expanded(path)
         tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         message = f"{CONFIG_FILE} = {path}: cannot be read ({error.strerror}); name a readable TOML file or unset it"
         raise SettingsError(message) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         message = f"{CONFIG_FILE} = {path}: is not TOML ({error}); write lines such as: port = 8000"
+        raise SettingsError(message) from error
+    except ValueError as error:
+        message = f"{CONFIG_FILE} = {path}: {error}; name a readable TOML file or unset it"
         raise SettingsError(message) from error
     return path
 
@@ -195,11 +237,12 @@ def _problem(detail: Any) -> Iterator[str]:  # noqa: ANN401 -- pydantic's ErrorD
     if not detail["loc"]:
         yield from str(detail["msg"]).removeprefix("Value error, ").splitlines()
         return
-    name = str(detail["loc"][0]).lower().removeprefix(PREFIX.lower())
+    given = str(detail["loc"][0])
+    name = given.lower().removeprefix(PREFIX.lower())
     info = Settings.model_fields.get(name)
-    if info is None:
+    if info is None or detail["type"] == "extra_forbidden":
         close = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=0.6)
-        yield f"{name}: there is no such setting" + (f"; did you mean {close[0]}?" if close else "")
+        yield f"{given}: there is no such setting" + (f"; did you mean {close[0]}?" if close else "")
         return
     shown = "a secret" if "SecretStr" in str(info.annotation) else repr(detail["input"])
     extra = info.json_schema_extra

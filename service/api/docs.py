@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse, Response
 
+from service.api.accept import JSON
 from service.api.problem import STATUSES
 from service.api.wording import ERRORS
 from service.errors import ErrorType
@@ -51,8 +52,7 @@ class DocsApi:
 
 
 def operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every operation of an OpenAPI document, with the first example of its request and of its answer, where there are any."""
-    components = document.get("components", {}).get("schemas", {})
+    """Every operation of an OpenAPI document, with the example of its request and of its answer, where there are any."""
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             yield {
@@ -61,13 +61,11 @@ def operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 "summary": operation.get("summary", ""),
                 "description": operation.get("description", ""),
                 "parameters": operation.get("parameters", []),
-                "request": _example(operation.get("requestBody", {}), components),
-                "answer": _example(operation["responses"]["200"], components),
+                "request": _example(operation.get("requestBody", {})),
+                "answer": _example(operation["responses"]["200"]),
                 "statuses": sorted(operation["responses"]),
             }
 
 
-def _example(part: dict[str, Any], components: dict[str, Any]) -> object:
-    schema = part.get("content", {}).get("application/json", {}).get("schema", {})
-    resolved = components.get(schema.get("$ref", "").rpartition("/")[2], schema)
-    return next(iter(resolved.get("examples", ())), None)
+def _example(part: dict[str, Any]) -> object:
+    return part.get("content", {}).get(JSON, {}).get("example")

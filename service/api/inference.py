@@ -88,7 +88,7 @@ class InferenceApi:
         except InferenceRefused as failure:
             return problem_of(failure, inference=True).response(context)
         context.stages = event.stages
-        return Response(json_bytes(answer_of(event)), media_type="application/json")
+        return Response(json_bytes(answer_of(event, context.trace_id)), media_type="application/json")
 
     async def _match_batch(self, request: Request) -> Response:
         """Decide the same for up to 256 pairs, each with its own answer or error."""
@@ -179,19 +179,19 @@ class InferenceApi:
             except InvalidInput as failure:
                 self._pipeline.refuse(call, failure)
                 raise
-            return answer_of(await self._pipeline.infer(call, address1, address2))
+            return answer_of(await self._pipeline.infer(call, address1, address2), trace_id)
         except Exception as failure:  # noqa: BLE001 -- whatever it is, the other pairs have their answers
             problem = problem_of(failure, inference=True).document(request_id=call.request_id, trace_id=trace_id)
             return {"request_id": call.request_id, "error": problem}
 
 
-def answer_of(event: InferenceEvent) -> dict[str, object]:
+def answer_of(event: InferenceEvent, trace_id: str) -> dict[str, object]:
     """The answer to one pair, of an event that ended in success; durations in milliseconds."""
     answer = event.answer
     assert answer is not None
     return {
         "request_id": event.request_id,
-        "trace_id": event.trace_id,
+        "trace_id": trace_id,
         "label": answer.label,
         "probabilities": {
             "not_match": answer.not_match,

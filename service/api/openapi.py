@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from service.api.accept import HTML
+from service.api.accept import HTML, JSON
 from service.api.problem import MEDIA_TYPE
 from service.api.schemas import AddressSearch, BatchAnswer, BatchRequest, MatchAnswer, MatchRequest, Story, SummaryPage
 from service.errors import Outcome
@@ -36,7 +36,7 @@ _TIMEOUT_PARAMETER: Schema = {
 _ID_PARAMETER: Schema = {
     "name": "X-Request-ID",
     "in": "header",
-    "description": "The id of this request; anything else than 1 to 128 of these characters is replaced.",
+    "description": "The id of this request: 1 to 128 letters, digits and . _ ~ -; anything else is replaced.",
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9._~-]{1,128}$"},
 }
 
@@ -49,17 +49,23 @@ def problems(*statuses: int) -> dict[int | str, Schema]:
 
 def answers(model: type[BaseModel], description: str, *, page: bool = False) -> dict[int | str, Schema]:
     """The 200 answer of a route; `page`: a browser gets HTML."""
-    answer: Schema = {"model": model, "description": description}
+    answer: Schema = {"model": model, "description": description, "content": {JSON: _example(model)}}
     if page:
-        answer["content"] = {HTML: {"schema": {"type": "string"}}}
+        answer["content"][HTML] = {"schema": {"type": "string"}}
     return {200: answer}
 
 
-def body(*media_types: str, model: type[BaseModel]) -> Schema:
+def body(model: type[BaseModel]) -> Schema:
     """The request body of a route, its schema written out where it stands."""
     schema = model.model_json_schema()
     definitions = schema.pop("$defs", {})
-    return {"required": True, "content": {media_type: {"schema": _inlined(schema, definitions)} for media_type in media_types}}
+    return {"required": True, "content": {JSON: {"schema": _inlined(schema, definitions), **_example(model)}}}
+
+
+def _example(model: type[BaseModel]) -> Schema:
+    # Beside the schema too, since there its members keep their order.
+    extra = model.model_config.get("json_schema_extra")
+    return {"example": extra["examples"][0]} if isinstance(extra, dict) and isinstance(extra["examples"], list) else {}
 
 
 def _inlined(node: Any, definitions: Schema) -> Any:
@@ -80,7 +86,7 @@ MATCH_OPERATION: dict[str, Any] = {
         **answers(MatchAnswer, "The answer."),
         **problems(400, 401, 413, 415, 422, 500, 503, 504),
     },
-    "openapi_extra": {"parameters": [_ID_PARAMETER, _TIMEOUT_PARAMETER], "requestBody": body("application/json", model=MatchRequest)},
+    "openapi_extra": {"parameters": [_ID_PARAMETER, _TIMEOUT_PARAMETER], "requestBody": body(MatchRequest)},
 }
 BATCH_OPERATION: dict[str, Any] = {
     "summary": "The same for many pairs",
@@ -88,7 +94,7 @@ BATCH_OPERATION: dict[str, Any] = {
         **answers(BatchAnswer, "One result per pair, each with its answer or its error."),
         **problems(400, 401, 413, 415, 422, 500, 503, 504),
     },
-    "openapi_extra": {"parameters": [_ID_PARAMETER, _TIMEOUT_PARAMETER], "requestBody": body("application/json", model=BatchRequest)},
+    "openapi_extra": {"parameters": [_ID_PARAMETER, _TIMEOUT_PARAMETER], "requestBody": body(BatchRequest)},
 }
 STORY_OPERATION: dict[str, Any] = {
     "summary": "The story of one request",
@@ -124,5 +130,5 @@ ADDRESS_SEARCH_OPERATION: dict[str, Any] = {
     "summary": "Search by address",
     "description": "Finds requests by the keyed hash of their cleaned addresses; the text itself is not kept.",
     "responses": {**answers(SummaryPage, "One page, newest first.", page=True), **problems(400, 401, 413, 415, 422, 503)},
-    "openapi_extra": {"requestBody": body("application/json", model=AddressSearch)},
+    "openapi_extra": {"requestBody": body(AddressSearch)},
 }

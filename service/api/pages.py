@@ -122,9 +122,9 @@ def in_ms(milliseconds: float | None) -> str:
 
 
 def in_utc(timestamp: str) -> str:
-    """An RFC 3339 moment as people read it, to the millisecond."""
+    """An RFC 3339 moment as people read it, to the millisecond, or to the second when it is a whole one."""
     day, _, time = timestamp.partition("T")
-    return f"{day} {time[:12]} UTC"
+    return f"{day} {time[:12].removesuffix('.000')} UTC"
 
 
 def in_percent(share: float) -> str:

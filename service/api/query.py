@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from service.errors import InvalidQuery, Outcome
@@ -92,7 +93,7 @@ def _milliseconds(value: str) -> float:
 def _moment(name: str, value: str) -> int:
     """Nanoseconds since the epoch."""
     if _NUMBER.fullmatch(value):
-        return _bounded(name, round(float(value) * 1_000_000_000))
+        return _bounded(name, int(Decimal(value) * 1_000_000_000))
     # A plus sign that was not encoded arrives as a blank.
     text = _ZONE_AFTER_BLANK.sub("+", value)
     try:

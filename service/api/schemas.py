@@ -179,9 +179,9 @@ class Summary(BaseModel):
     latency_ms: float
     function: str
     status: Outcome
-    error_type: str | None
-    label: str | None
-    similarity: float | None
+    error_type: str | None = None
+    label: str | None = None
+    similarity: float | None = None
     link: str = Field(description="Where its story is.")
 
 
@@ -191,7 +191,7 @@ class SummaryPage(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"requests": [_SUMMARY], "next_cursor": None}]})
 
     requests: list[Summary]
-    next_cursor: str | None = Field(description="Continues the search; null on the last page.")
+    next_cursor: str | None = Field(default=None, description="Continues the search; null on the last page.")
 
 
 class Story(BaseModel):

@@ -99,6 +99,4 @@ class LogPipeline:
 
 
 def _attributes(record: Mapping[str, object]) -> dict[str, str | bool | int | float]:
-    return {
-        key: value for key, value in record.items() if key not in _ELSEWHERE and isinstance(value, str | bool | int | float)
-    }
+    return {key: value for key, value in record.items() if key not in _ELSEWHERE and isinstance(value, str | bool | int | float)}

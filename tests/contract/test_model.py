@@ -184,7 +184,7 @@ class TestMgeoCheckpoint:
         assert load_model(checkpoint, device="cpu").predict(PAIRS).scores == load_model(mgeo_directory, device="cpu").predict(PAIRS).scores
 
     def test_old_layer_norm_names_are_accepted(self, mgeo_directory: Path, checkpoint: Path) -> None:
-        """gamma and beta are weight and bias."""
+        """Gamma and beta are weight and bias."""
         weights = load_file(checkpoint / "model.safetensors")
         renamed = {
             name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): value
@@ -369,3 +369,9 @@ def test_equal_addresses_match_exactly_in_the_embedded_model() -> None:
         AddressPair(address1="杭州市西湖区文一路23号3号楼", address2="杭州市西湖区文一路二十三号3幢"),
     ]
     assert [scores.label for scores in model.predict(pairs).scores] == [Label.EXACT_MATCH, Label.EXACT_MATCH]
+
+
+def test_stock_transformers_loads_the_embedded_model() -> None:
+    """Every weight in its place, so that it can be taken elsewhere."""
+    _, report = BertForSequenceClassification.from_pretrained(embedded_model_directory(), local_files_only=True, output_loading_info=True)
+    assert (list(report["missing_keys"]), list(report["unexpected_keys"]), list(report["mismatched_keys"])) == ([], [], [])

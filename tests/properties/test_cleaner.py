@@ -79,15 +79,22 @@ def test_strict_mode_refuses_exactly_what_the_other_cuts(text, limit):
     assert (lenient, strict) == (True, "address_too_long") or lenient == strict
 
 
-@given(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.binary(), st.text(st.characters()), st.lists(st.text())), LIMITS, st.booleans())
+@given(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.binary(), st.text(st.characters()), st.lists(st.text())),
+    LIMITS,
+    st.booleans(),
+)
 def test_nothing_but_invalid_input_is_ever_raised(value, limit, strict):
     """Whatever a body may hold, lone surrogates included, and no error shows more than field names and numbers."""
+    detail = None
     try:
         clean(value, field="address1", max_length=limit, strict=strict)
     except InvalidInput as error:
-        assert error.detail in {
-            "address1 must be a string",
-            "address1 has half of a surrogate pair",
-            "address1 has no visible character",
-            f"address1 has more than {limit} characters",
-        }
+        detail = error.detail
+    assert detail in {
+        None,
+        "address1 must be a string",
+        "address1 has half of a surrogate pair",
+        "address1 has no visible character",
+        f"address1 has more than {limit} characters",
+    }

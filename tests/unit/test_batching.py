@@ -90,7 +90,7 @@ async def test_each_gets_its_own_output():
     run_next(batcher)
     answers = {word: await ticket.answer() for word, ticket in tickets.items()}
     assert {word: word.upper() for word in tickets} == {word: answer.output for word, answer in answers.items()}
-    assert {"a": 3, "bb": 3, "ccc": 3, "dddd": 2, "eeeee": 2} == {word: answer.batch_size for word, answer in answers.items()}
+    assert {word: answer.batch_size for word, answer in answers.items()} == {"a": 3, "bb": 3, "ccc": 3, "dddd": 2, "eeeee": 2}
 
 
 async def test_the_loop_is_called_once_per_batch():
@@ -103,7 +103,7 @@ async def test_the_loop_is_called_once_per_batch():
     tickets = [batcher.submit(word, size=1, deadline=FAR) for word in "abcd"]
     run_next(batcher)
     await asyncio.gather(*(ticket.answer() for ticket in tickets))
-    assert 1 == len(calls)
+    assert len(calls) == 1
 
 
 async def test_before_it_is_opened_nothing_is_taken():
@@ -111,7 +111,7 @@ async def test_before_it_is_opened_nothing_is_taken():
     batcher = batcher_of(opened=False)
     with pytest.raises(Overloaded) as caught:
         batcher.submit("a", size=1, deadline=FAR)
-    assert (ErrorType.NOT_READY, 1.0, False) == (caught.value.error_type, caught.value.retry_after, batcher.accepting)
+    assert (caught.value.error_type, caught.value.retry_after, batcher.accepting) == (ErrorType.NOT_READY, 1.0, False)
 
 
 async def test_one_more_than_the_room_is_refused():
@@ -121,7 +121,7 @@ async def test_one_more_than_the_room_is_refused():
         batcher.submit(word, size=1, deadline=FAR)
     with pytest.raises(Overloaded) as caught:
         batcher.submit("c", size=1, deadline=FAR)
-    assert (ErrorType.QUEUE_FULL, 1.0, 2) == (caught.value.error_type, caught.value.retry_after, batcher.depth)
+    assert (caught.value.error_type, caught.value.retry_after, batcher.depth) == (ErrorType.QUEUE_FULL, 1.0, 2)
 
 
 @pytest.mark.parametrize(("run_seconds", "retry_after"), [(2.0, 4.0), (0.001, 0.1), (1000.0, 60.0)])
@@ -152,7 +152,7 @@ async def test_the_pace_follows_the_runs():
     batcher.submit("a", size=1, deadline=FAR)
     with pytest.raises(Overloaded) as caught:
         batcher.submit("b", size=1, deadline=FAR)
-    assert 2.8 == pytest.approx(caught.value.retry_after)
+    assert pytest.approx(caught.value.retry_after) == 2.8
 
 
 async def test_a_deadline_that_has_passed_is_not_queued():
@@ -160,7 +160,7 @@ async def test_a_deadline_that_has_passed_is_not_queued():
     batcher = batcher_of()
     with pytest.raises(DeadlineExceeded):
         batcher.submit("a", size=1, deadline=1000.0)
-    assert 0 == batcher.depth
+    assert batcher.depth == 0
 
 
 async def test_the_deadline_removes_what_waits():
@@ -168,7 +168,7 @@ async def test_the_deadline_removes_what_waits():
     batcher = batcher_of()
     ticket = batcher.submit("a", size=1, deadline=1000.01)
     assert ErrorType.DEADLINE_EXCEEDED is (await failure_of(ticket)).error_type
-    assert (0, None) == (batcher.depth, ticket.dispatch)
+    assert (batcher.depth, ticket.dispatch) == (0, None)
 
 
 async def test_the_deadline_ends_what_runs():
@@ -179,7 +179,7 @@ async def test_the_deadline_ends_what_runs():
     batch = batcher.take()
     assert ErrorType.DEADLINE_EXCEEDED is (await failure_of(hasty)).error_type
     batcher.run(batch)
-    assert "B" == (await patient.answer()).output
+    assert (await patient.answer()).output == "B"
     assert Dispatch(batch_id="batch-1", batch_size=2, dispatched_at=1000.0) == hasty.dispatch
 
 
@@ -190,8 +190,20 @@ async def test_what_expired_is_skipped_though_the_loop_is_late():
     late = batcher.submit("a", size=1, deadline=1000.01)
     batcher.submit("b", size=1, deadline=FAR)
     clock.now += 1
-    assert ("b",) == batcher.take().items
+    assert batcher.take().items == ("b",)
     assert ErrorType.DEADLINE_EXCEEDED is (await failure_of(late)).error_type
+
+
+async def test_a_queue_of_the_expired_makes_no_batch():
+    """The worker goes on waiting, and takes the next that comes."""
+    clock = ManualClock()
+    batcher = batcher_of(clock=clock)
+    late = batcher.submit("a", size=1, deadline=1000.01)
+    clock.now += 1
+    taking = asyncio.create_task(asyncio.to_thread(batcher.take))
+    assert ErrorType.DEADLINE_EXCEEDED is (await failure_of(late)).error_type
+    batcher.submit("b", size=1, deadline=FAR)
+    assert (await asyncio.wait_for(taking, 5)).items == ("b",)
 
 
 async def test_an_abandoned_entry_never_runs():
@@ -200,8 +212,8 @@ async def test_an_abandoned_entry_never_runs():
     gone = batcher.submit("a", size=1, deadline=FAR)
     batcher.submit("b", size=1, deadline=FAR)
     gone.abandon()
-    assert 1 == batcher.depth
-    assert ("b",) == batcher.take().items
+    assert batcher.depth == 1
+    assert batcher.take().items == ("b",)
     assert gone.dispatch is None
 
 
@@ -212,7 +224,7 @@ async def test_a_cancelled_caller_leaves_the_queue():
     await asyncio.sleep(0)
     caller.cancel()
     await asyncio.wait([caller])
-    assert 0 == batcher.depth
+    assert batcher.depth == 0
 
 
 async def test_a_model_that_raises_fails_its_batch_only():
@@ -231,12 +243,12 @@ async def test_a_model_that_raises_fails_its_batch_only():
     good = batcher.submit("good", size=1, deadline=FAR)
     run_next(batcher)
     first, second = [await failure_of(ticket) for ticket in failing]
-    assert (ErrorType.MODEL_FAILED, ErrorType.MODEL_FAILED) == (first.error_type, second.error_type)
+    assert (first.error_type, second.error_type) == (ErrorType.MODEL_FAILED, ErrorType.MODEL_FAILED)
     assert first is not second
     assert first.__cause__ is second.__cause__ is boom
     assert "浙江" not in str(first)
-    assert "GOOD" == (await good.answer()).output
-    assert [(), ("GOOD",)] == [tuple(run.outputs) for run in runs]
+    assert (await good.answer()).output == "GOOD"
+    assert [tuple(run.outputs) for run in runs] == [(), ("GOOD",)]
 
 
 @pytest.mark.parametrize("outputs", [[], ["A"], ["A", "B", "C"]])
@@ -245,7 +257,7 @@ async def test_a_wrong_number_of_outputs_fails_the_batch(outputs):
     batcher = batcher_of(lambda _id, _items: outputs)
     tickets = [batcher.submit(word, size=1, deadline=FAR) for word in "ab"]
     run_next(batcher)
-    assert [ErrorType.INVALID_OUTPUT] * 2 == [(await failure_of(ticket)).error_type for ticket in tickets]
+    assert [(await failure_of(ticket)).error_type for ticket in tickets] == [ErrorType.INVALID_OUTPUT] * 2
 
 
 @pytest.mark.parametrize(
@@ -321,7 +333,7 @@ async def test_a_batch_that_was_given_up_ends_once():
     assert batcher.run(batch) is False
     assert batcher.give_up(batch, ModelError(ErrorType.WORKER_STUCK)) is False
     assert ErrorType.WORKER_STUCK is (await failure_of(ticket)).error_type
-    assert [ErrorType.WORKER_STUCK] == [run.failure.error_type for run in runs]
+    assert [run.failure.error_type for run in runs] == [ErrorType.WORKER_STUCK]
 
 
 async def test_a_late_fatal_error_of_a_batch_that_was_given_up_is_dropped():
@@ -368,7 +380,7 @@ async def test_answers_arrive_even_if_telling_the_end_fails():
     ticket = batcher.submit("a", size=1, deadline=time.monotonic() + 60)
     with pytest.raises(ZeroDivisionError):
         run_next(batcher)
-    assert "A" == (await ticket.answer()).output
+    assert (await ticket.answer()).output == "A"
 
 
 async def test_no_entry_is_lost_when_no_batch_id_can_be_made():
@@ -386,9 +398,9 @@ async def test_no_entry_is_lost_when_no_batch_id_can_be_made():
     ticket = batcher.submit("a", size=1, deadline=time.monotonic() + 60)
     with pytest.raises(ValueError, match="no entropy"):
         batcher.take()
-    assert 1 == batcher.depth
+    assert batcher.depth == 1
     run_next(batcher)
-    assert "A" == (await ticket.answer()).output
+    assert (await ticket.answer()).output == "A"
 
 
 async def test_an_idle_worker_wakes_for_the_first_entry():
@@ -398,7 +410,7 @@ async def test_an_idle_worker_wakes_for_the_first_entry():
     await asyncio.sleep(0)
     batcher.submit("a", size=1, deadline=FAR)
     batch = await asyncio.wait_for(taking, 5)
-    assert ("a",) == batch.items
+    assert batch.items == ("a",)
 
 
 async def test_a_delay_gathers_what_comes_within_it():
@@ -411,7 +423,7 @@ async def test_a_delay_gathers_what_comes_within_it():
     await asyncio.sleep(0)
     batcher.submit("b", size=1, deadline=deadline)
     batch = await asyncio.wait_for(taking, 5)
-    assert ("a", "b") == batch.items
+    assert batch.items == ("a", "b")
     assert batch.dispatch.dispatched_at - started >= 0.05
 
 
@@ -424,7 +436,7 @@ async def test_a_full_batch_does_not_wait_for_the_delay():
     await asyncio.sleep(0)
     assert not taking.done()
     batcher.submit("b", size=1, deadline=FAR)
-    assert ("a", "b") == (await asyncio.wait_for(taking, 5)).items
+    assert (await asyncio.wait_for(taking, 5)).items == ("a", "b")
 
 
 async def test_what_has_waited_its_delay_goes_at_once():
@@ -433,7 +445,7 @@ async def test_what_has_waited_its_delay_goes_at_once():
     batcher = batcher_of(clock=clock, delay=5.0)
     batcher.submit("a", size=1, deadline=FAR)
     clock.now += 5
-    assert ("a",) == batcher.take().items
+    assert batcher.take().items == ("a",)
 
 
 async def test_closing_finishes_what_is_in_flight():
@@ -446,7 +458,7 @@ async def test_closing_finishes_what_is_in_flight():
         batcher.submit("b", size=1, deadline=time.monotonic() + 60)
     assert ErrorType.SHUTTING_DOWN is caught.value.error_type
     await asyncio.to_thread(run_next, batcher)
-    assert "A" == (await ticket.answer()).output
+    assert (await ticket.answer()).output == "A"
     await asyncio.wait_for(closing, 5)
     assert batcher.take() is None
 
@@ -458,9 +470,9 @@ async def test_closing_ends_what_does_not_finish_in_time():
     tickets = [batcher.submit(word, size=1, deadline=FAR) for word in "ab"]
     batch = batcher.take()
     await batcher.close(0.01)
-    assert [ErrorType.SHUTTING_DOWN] * 2 == [(await failure_of(ticket)).error_type for ticket in tickets]
+    assert [(await failure_of(ticket)).error_type for ticket in tickets] == [ErrorType.SHUTTING_DOWN] * 2
     assert batcher.run(batch) is False
-    assert [("a",)] == [run.items for run in runs]
+    assert [run.items for run in runs] == [("a",)]
 
 
 async def test_closing_twice_or_unopened_is_harmless():
@@ -468,7 +480,7 @@ async def test_closing_twice_or_unopened_is_harmless():
     batcher = batcher_of(opened=False)
     await asyncio.gather(batcher.close(1), batcher.close(1))
     batcher.open(asyncio.get_running_loop())
-    assert (None, False) == (batcher.take(), batcher.accepting)
+    assert (batcher.take(), batcher.accepting) == (None, False)
 
 
 async def test_two_who_close_wait_for_the_same_tickets():
@@ -478,8 +490,8 @@ async def test_two_who_close_wait_for_the_same_tickets():
     closing = asyncio.gather(batcher.close(30), batcher.close(30))
     await asyncio.sleep(0)
     run_next(batcher)
-    assert "A" == (await ticket.answer()).output
-    assert [None, None] == await asyncio.wait_for(closing, 5)
+    assert (await ticket.answer()).output == "A"
+    assert await asyncio.wait_for(closing, 5) == [None, None]
 
 
 async def test_closing_waits_for_those_who_leave_too():

@@ -31,14 +31,14 @@ class Scene:
 def test_a_closed_breaker_admits():
     """As no probe."""
     scene = Scene()
-    assert (None, BreakerState.CLOSED, []) == (scene.breaker.admit(), scene.breaker.state, scene.said)
+    assert (scene.breaker.admit(), scene.breaker.state, scene.said) == (None, BreakerState.CLOSED, [])
 
 
 def test_fewer_failures_than_the_limit_do_not_open_it():
     """Two of three."""
     scene = Scene()
     scene.fail(2)
-    assert (None, "closed") == (scene.breaker.admit(), scene.breaker.state)
+    assert (scene.breaker.admit(), scene.breaker.state) == (None, "closed")
 
 
 def test_a_success_starts_the_count_again():
@@ -47,7 +47,7 @@ def test_a_success_starts_the_count_again():
     scene.fail(2)
     scene.breaker.succeeded()
     scene.fail(2)
-    assert ("closed", []) == (scene.breaker.state, scene.said)
+    assert (scene.breaker.state, scene.said) == ("closed", [])
 
 
 def test_the_limit_opens_it_and_says_so_once():
@@ -56,8 +56,8 @@ def test_the_limit_opens_it_and_says_so_once():
     scene.fail(3)
     scene.now += 1.5
     error = scene.refusal()
-    assert (ErrorType.BREAKER_OPEN, 3.5) == (error.error_type, error.retry_after)
-    assert ("open", ["open"]) == (scene.breaker.state, scene.said)
+    assert (error.error_type, error.retry_after) == (ErrorType.BREAKER_OPEN, 3.5)
+    assert (scene.breaker.state, scene.said) == ("open", ["open"])
 
 
 def test_failures_of_what_was_admitted_before_change_nothing():
@@ -66,7 +66,7 @@ def test_failures_of_what_was_admitted_before_change_nothing():
     scene.fail(3)
     scene.now += 4
     scene.fail(5)
-    assert (1.0, ["open"]) == (scene.refusal().retry_after, scene.said)
+    assert (scene.refusal().retry_after, scene.said) == (1.0, ["open"])
 
 
 def test_after_the_cooldown_one_probe_goes_through():
@@ -74,9 +74,9 @@ def test_after_the_cooldown_one_probe_goes_through():
     scene = Scene()
     scene.fail(3)
     scene.now += 5
-    assert (1, "half_open") == (scene.breaker.admit(), scene.breaker.state)
-    assert 1.0 == scene.refusal().retry_after
-    assert ["open"] == scene.said
+    assert (scene.breaker.admit(), scene.breaker.state) == (1, "half_open")
+    assert scene.refusal().retry_after == 1.0
+    assert scene.said == ["open"]
 
 
 def test_a_probe_that_succeeds_closes_it():
@@ -87,7 +87,7 @@ def test_a_probe_that_succeeds_closes_it():
     scene.breaker.admit()
     scene.breaker.succeeded()
     scene.fail(2)
-    assert (None, "closed", ["open", "closed"]) == (scene.breaker.admit(), scene.breaker.state, scene.said)
+    assert (scene.breaker.admit(), scene.breaker.state, scene.said) == (None, "closed", ["open", "closed"])
 
 
 def test_a_probe_that_fails_opens_it_again_for_twice_as_long():
@@ -100,8 +100,8 @@ def test_a_probe_that_fails_opens_it_again_for_twice_as_long():
         scene.now += waits[-1]
         scene.breaker.admit()
         scene.breaker.failed()
-    assert [5.0, 10.0, 20.0, 40.0, 60.0, 60.0] == waits
-    assert ["open"] * 7 == scene.said
+    assert waits == [5.0, 10.0, 20.0, 40.0, 60.0, 60.0]
+    assert scene.said == ["open"] * 7
 
 
 def test_a_success_shortens_the_cooldown_again():
@@ -115,7 +115,7 @@ def test_a_success_shortens_the_cooldown_again():
     scene.breaker.admit()
     scene.breaker.succeeded()
     scene.fail(3)
-    assert 5.0 == scene.refusal().retry_after
+    assert scene.refusal().retry_after == 5.0
 
 
 def test_a_cooldown_over_a_minute_is_not_shortened_by_the_cap():
@@ -125,7 +125,7 @@ def test_a_cooldown_over_a_minute_is_not_shortened_by_the_cap():
     scene.now += 90
     scene.breaker.admit()
     scene.breaker.failed()
-    assert 90.0 == scene.refusal().retry_after
+    assert scene.refusal().retry_after == 90.0
 
 
 def test_a_released_probe_makes_room_for_another():
@@ -135,7 +135,7 @@ def test_a_released_probe_makes_room_for_another():
     scene.now += 5
     first = scene.breaker.admit()
     scene.breaker.release(first)
-    assert (1, 2, "half_open") == (first, scene.breaker.admit(), scene.breaker.state)
+    assert (first, scene.breaker.admit(), scene.breaker.state) == (1, 2, "half_open")
 
 
 def test_an_old_probe_does_not_free_the_place_of_a_new_one():
@@ -157,7 +157,7 @@ def test_a_success_of_what_was_queued_before_it_opened_closes_it():
     scene = Scene()
     scene.fail(3)
     scene.breaker.succeeded()
-    assert (None, ["open", "closed"]) == (scene.breaker.admit(), scene.said)
+    assert (scene.breaker.admit(), scene.said) == (None, ["open", "closed"])
 
 
 def test_of_many_threads_one_gets_the_probe():
@@ -180,7 +180,7 @@ def test_of_many_threads_one_gets_the_probe():
         thread.start()
     for thread in threads:
         thread.join(5)
-    assert [1] == admitted
+    assert admitted == [1]
 
 
 def test_by_default_it_tells_nobody():

@@ -29,22 +29,22 @@ def numbers(tickets: tuple[Ticket[int, None], ...]) -> list[int]:
 async def test_few_tickets_go_together_whatever_their_lengths():
     """There is no better batch to wait for."""
     queue = queue_of(5, 200, 7)
-    assert [0, 1, 2] == numbers(queue.take(4, 0.0))
-    assert 0 == len(queue)
+    assert numbers(queue.take(4, 0.0)) == [0, 1, 2]
+    assert len(queue) == 0
 
 
 async def test_the_oldest_leads_and_the_nearest_in_length_join():
     """The long ones wait for the next batch, however long they have waited already."""
     queue = queue_of(10, 190, 12, 180, 11, 9)
-    assert [0, 4, 5] == numbers(queue.take(3, 0.0))
-    assert [1, 2, 3] == numbers(queue.take(3, 0.0))
+    assert numbers(queue.take(3, 0.0)) == [0, 4, 5]
+    assert numbers(queue.take(3, 0.0)) == [1, 2, 3]
 
 
 async def test_of_equal_lengths_the_older_goes_first():
     """Within one length the order of arrival holds."""
     queue = queue_of(10, 10, 10, 10)
-    assert [0, 1] == numbers(queue.take(2, 0.0))
-    assert [2, 3] == numbers(queue.take(2, 0.0))
+    assert numbers(queue.take(2, 0.0)) == [0, 1]
+    assert numbers(queue.take(2, 0.0)) == [2, 3]
 
 
 async def test_nobody_starves():
@@ -58,13 +58,13 @@ async def test_nobody_starves():
         taken += numbers(queue.take(1, 0.0))
         if 2 in taken:
             break
-    assert [1, 2] == taken
+    assert taken == [1, 2]
 
 
 async def test_the_look_ahead_is_bounded():
     """Only four batches' worth of tickets are considered, so that a cut costs the same however long the queue is."""
     queue = queue_of(10, *[200] * 7, 10)
-    assert [0, 1] == numbers(queue.take(2, 0.0))
+    assert numbers(queue.take(2, 0.0)) == [0, 1]
 
 
 async def test_a_ticket_past_its_deadline_is_not_taken():
@@ -72,14 +72,14 @@ async def test_a_ticket_past_its_deadline_is_not_taken():
     queue = queue_of(1, 1)
     queue.add(ticket(2, 1, deadline=50.0))
     queue.add(ticket(3, 1, deadline=50.1))
-    assert [0, 1, 3] == numbers(queue.take(4, 50.0))
-    assert 0 == len(queue)
+    assert numbers(queue.take(4, 50.0)) == [0, 1, 3]
+    assert len(queue) == 0
 
 
 async def test_a_queue_of_the_expired_gives_nothing():
     """And is empty afterwards."""
     queue = queue_of(1, 2, 3, deadline=5.0)
-    assert ((), 0) == (queue.take(2, 6.0), len(queue))
+    assert (queue.take(2, 6.0), len(queue)) == ((), 0)
 
 
 async def test_leaving_early():
@@ -88,5 +88,5 @@ async def test_leaving_early():
     first = queue.oldest
     queue.discard(first)
     queue.discard(first)
-    assert [1] == numbers(queue.clear())
-    assert (0, None) == (len(queue), queue.oldest)
+    assert numbers(queue.clear()) == [1]
+    assert (len(queue), queue.oldest) == (0, None)

@@ -68,14 +68,16 @@ def test_the_length_is_that_of_what_was_received():
 def test_what_is_no_string_has_the_wrong_type(value):
     """Every other JSON type is refused, numbers and null included."""
     error = refused(value)
-    assert (ErrorType.WRONG_TYPE, "address1", "address1 must be a string") == (error.error_type, error.field, error.detail)
+    assert (error.error_type, error.field, error.detail) == (ErrorType.WRONG_TYPE, "address1", "address1 must be a string")
 
 
-@pytest.mark.parametrize("value", ["", " ", "\u3000\u3000", "\t\r\n", "\x00", "\u200b\u200b", "\ufeff", " \u202e \x00 ", "\u200b " * 50_000])
+@pytest.mark.parametrize(
+    "value", ["", " ", "\u3000\u3000", "\t\r\n", "\x00", "\u200b\u200b", "\ufeff", " \u202e \x00 ", "\u200b " * 50_000]
+)
 def test_nothing_visible_is_an_empty_address(value):
     """An address that shows nothing is empty, however many characters it has."""
     error = refused(value)
-    assert (ErrorType.EMPTY_ADDRESS, "address1", "address1 has no visible character") == (error.error_type, error.field, error.detail)
+    assert (error.error_type, error.field, error.detail) == (ErrorType.EMPTY_ADDRESS, "address1", "address1 has no visible character")
 
 
 @pytest.mark.parametrize("value", ["\ud800", "文\udfff路", "x" * 200 + "\ud83d", "\udc00\ud800"])
@@ -97,7 +99,7 @@ def test_one_character_more_is_cut_and_said():
 def test_one_character_more_is_refused_in_strict_mode():
     """Strict mode names the field and the limit."""
     error = refused("文" * 101, strict=True)
-    assert (ErrorType.ADDRESS_TOO_LONG, "address1 has more than 100 characters") == (error.error_type, error.detail)
+    assert (error.error_type, error.detail) == (ErrorType.ADDRESS_TOO_LONG, "address1 has more than 100 characters")
 
 
 def test_what_is_removed_does_not_count_towards_the_limit():
@@ -169,7 +171,7 @@ def test_the_table_of_unseen_characters_is_that_of_unicode():
 
 def test_the_two_fields_of_a_body_are_taken_as_they_are():
     """What they are is judged later, so that a wrong one still leaves an inference with its facts."""
-    assert ("a", None) == pair_fields({"address1": "a", "address2": None, "other": 1})
+    assert pair_fields({"address1": "a", "address2": None, "other": 1}) == ("a", None)
 
 
 @pytest.mark.parametrize("body", [None, True, 1, "text", [], [{"address1": "a", "address2": "b"}]])
@@ -177,7 +179,7 @@ def test_a_body_that_is_no_object_has_the_wrong_type(body):
     """No field is named, since there is none."""
     with pytest.raises(InvalidInput) as caught:
         pair_fields(body)
-    assert (ErrorType.WRONG_TYPE, None) == (caught.value.error_type, caught.value.field)
+    assert (caught.value.error_type, caught.value.field) == (ErrorType.WRONG_TYPE, None)
 
 
 @pytest.mark.parametrize(

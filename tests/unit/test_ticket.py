@@ -57,7 +57,7 @@ async def test_a_failure_is_the_callers_own():
         with pytest.raises(ModelError) as failed:
             await mine.answer()
         caught.append(failed.value)
-    assert [ErrorType.MODEL_FAILED] * 2 == [error.error_type for error in caught]
+    assert [error.error_type for error in caught] == [ErrorType.MODEL_FAILED] * 2
     assert caught[0] is not caught[1]
     assert caught[0].__cause__ is caught[1].__cause__ is shared.__cause__
 
@@ -69,7 +69,7 @@ async def test_what_comes_after_the_end_is_dropped():
     mine.succeed("second", DISPATCH, 13.0)
     mine.fail(ModelError(ErrorType.MODEL_FAILED))
     mine.abandon()
-    assert "first" == (await mine.answer()).output
+    assert (await mine.answer()).output == "first"
     assert [mine] == departed
 
 
@@ -107,4 +107,4 @@ async def test_a_failure_nobody_came_for_is_not_reported_by_asyncio():
         await caller
     del mine, caller
     await asyncio.sleep(0)
-    assert [] == complaints
+    assert complaints == []

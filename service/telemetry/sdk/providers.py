@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -133,11 +133,18 @@ def _build(resource: Resource, readers: list[MetricReader], losses: Counter[tupl
         meter_provider=meter_provider,
     )
     logger_provider = LoggerProvider(resource=resource, shutdown_on_exit=False, meter_provider=meter_provider)
-    with _self_metrics():
-        if spans is not None:
-            tracer_provider.add_span_processor(BatchSpanProcessor(spans, meter_provider=meter_provider))
-        if logs is not None:
-            logger_provider.add_log_record_processor(BatchLogRecordProcessor(logs, meter_provider=meter_provider))
+    try:
+        with _self_metrics():
+            if spans is not None:
+                tracer_provider.add_span_processor(BatchSpanProcessor(spans, meter_provider=meter_provider))
+            if logs is not None:
+                logger_provider.add_log_record_processor(BatchLogRecordProcessor(logs, meter_provider=meter_provider))
+    except Exception:
+        # A program that goes on without telemetry must not keep the threads of half of it.
+        tracer_provider.shutdown()
+        with suppress(Exception):
+            meter_provider.shutdown(timeout_millis=1)
+        raise
     return Telemetry(
         resource=resource,
         tracer_provider=tracer_provider,

@@ -127,7 +127,7 @@ def test_text_is_split_as_bert_does(text: str, words: list[str]) -> None:
     assert split_words(text) == words
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(address1=MIXED_TEXT, address2=MIXED_TEXT, max_length=st.sampled_from([16, 64, 256]))
 def test_ids_are_those_of_the_stock_tokenizer(stock_tokenizer, embedded_vocabulary, address1: str, address2: str, max_length: int) -> None:
     """For any pair of texts, cut or not, so that the checkpoint stays loadable with stock transformers."""
@@ -137,6 +137,7 @@ def test_ids_are_those_of_the_stock_tokenizer(stock_tokenizer, embedded_vocabula
     assert encoded.input_ids == stock["input_ids"]
 
 
+@settings(deadline=None)
 @given(address1=MIXED_TEXT, address2=MIXED_TEXT)
 def test_token_types_hold_the_segment_and_the_flag(embedded_vocabulary, address1: str, address2: str) -> None:
     """Integer division by four gives BERT's own segments."""

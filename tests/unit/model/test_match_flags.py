@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.model.encoding import split_words
@@ -40,6 +40,7 @@ def test_digits_and_letters_are_runs(word: str, run: bool) -> None:
     assert is_run(word) is run
 
 
+@settings(deadline=None)
 @given(WORDS, WORDS)
 def test_every_word_gets_a_flag_in_range(words: list[str], other: list[str]) -> None:
     """As many flags as words, each 0 to 3, and 0 exactly for what the other does not have."""
@@ -49,6 +50,7 @@ def test_every_word_gets_a_flag_in_range(words: list[str], other: list[str]) -> 
     assert [flag == 0 for flag in flags] == [word not in other for word in words]
 
 
+@settings(deadline=None)
 @given(WORDS)
 def test_an_address_matches_itself_wholly(words: list[str]) -> None:
     """Every word of two equal addresses has flag 3."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.model import normalization
@@ -63,12 +63,14 @@ def test_numerals_are_read_as_numbers_or_digit_by_digit(numeral: str, value: str
     assert parse_numeral(numeral) == value
 
 
+@settings(deadline=None)
 @given(ADDRESS_TEXT)
 def test_normal_address_text_stays_normal(text: str) -> None:
     """A second run changes nothing."""
     assert normalize(normalize(text)) == normalize(text)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_has_a_stable_normal_form(text: str) -> None:
     """No text raises, and none keeps changing."""

@@ -1,0 +1,246 @@
+"""The three signals on their way: to receivers that answer, to none, and to one that never answers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+from service.errors import ErrorType
+from service.telemetry.event import AddressFacts, BatchEvent, BatchMember, EventDraft
+from service.telemetry.gauges import observe_losses
+from service.telemetry.log_pipeline import LogPipeline
+from service.telemetry.metrics import Instruments
+from service.telemetry.otel_recorder import OtelRecorder
+from service.telemetry.sdk import setup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+REQ_1_TRACE = bytes.fromhex("77a85bff5dd350f1d6d66f116fe042a9")
+
+
+class Silent:
+    def write(self, record: object) -> None:
+        """Forget the record."""
+
+    def add(self, event: object) -> None:
+        """Forget the event."""
+
+    def add_batch(self, event: object) -> None:
+        """Forget the batch."""
+
+
+class Service:
+    """As much of a process as exports."""
+
+    def __init__(self, ticking: Any) -> None:
+        self.clock = ticking.as_clock()
+        self.reader = InMemoryMetricReader()
+        self.telemetry = setup(instance_id="instance-1", instance_name="host/test/0", version="1.2.3", metric_readers=[self.reader])
+        meter = self.telemetry.meter_provider.get_meter("mgeo")
+        instruments = Instruments.of(meter)
+        observe_losses(meter, lambda: self.telemetry.losses)
+        silent = Silent()
+        log = LogPipeline(
+            writer=silent,
+            provider=self.telemetry.logger_provider,
+            counter=instruments.log_records,
+            service=self.telemetry.service,
+            instance="instance-1",
+            unix_ns=ticking.unix_ns,
+        )
+        self.recorder = OtelRecorder(
+            tracer_provider=self.telemetry.tracer_provider,
+            instruments=instruments,
+            log=log,
+            store=silent,
+            losses=self.telemetry.losses,
+            strict=True,
+        )
+
+    def infer(self, request_id: str, error_type: ErrorType | None = None) -> EventDraft:
+        draft = EventDraft.open(request_id=request_id, function="match", clock=self.clock)
+        self.recorder.open(draft)
+        draft.address1 = AddressFacts(length=5, hash="1" * 32)
+        draft.batch_id = "batch-1"
+        self.recorder.record(draft.close(error_type=error_type))
+        return draft
+
+    def self_metric(self, name: str) -> dict[str, float]:
+        """The values of one of the SDK's metrics by `error.type`, empty for what was no error."""
+        data = self.reader.get_metrics_data()
+        assert data is not None
+        return {
+            str(point.attributes.get("error.type", "")): point.value  # type: ignore[union-attr]
+            for resource in data.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            if metric.name == name
+            for point in metric.data.data_points
+        }
+
+
+@pytest.fixture(params=["grpc", "http"])
+def received(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A receiver of either protocol, with the environment that leads to it."""
+    received = request.getfixturevalue(f"{request.param}_receiver")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", received.endpoint)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", received.protocol)
+    return received
+
+
+def attributes(message: Any) -> dict[str, Any]:
+    return {entry.key: getattr(entry.value, entry.value.WhichOneof("value")) for entry in message.attributes}
+
+
+def test_all_three_signals_arrive_at_a_real_receiver(received: Any, ticking: Any) -> None:
+    """One failed inference and its batch: span, record and points with the ids of one another, flushed by the shutdown."""
+    service = Service(ticking)
+    draft = service.infer("req-1", ErrorType.MODEL_FAILED)
+    member = BatchMember(request_id="req-1", trace_id=draft.trace_id, span_id=draft.span_id)
+    service.recorder.record_batch(
+        BatchEvent(batch_id="batch-1", members=(member,), started_unix_ns=0, duration=0.25, model_name="m", model_version="1")
+    )
+    assert service.telemetry.shutdown(20)
+
+    span, batch = received.spans()
+    assert (span.name, span.trace_id, span.span_id.hex(), span.parent_span_id) == ("mgeo.inference", REQ_1_TRACE, draft.span_id, b"")
+    assert (span.status.code, span.status.message) == (2, "the model raised an exception")
+    assert attributes(span) == {
+        "mgeo.request.id": "req-1",
+        "code.function.name": "match",
+        "mgeo.status": "error",
+        "error.type": "model_failed",
+        "mgeo.address1.length": 5,
+        "mgeo.address1.hash": "11111111111111111111111111111111",
+        "mgeo.batch.id": "batch-1",
+    }
+    assert [(link.trace_id, link.span_id) for link in span.links] == [(batch.trace_id, batch.span_id)]
+    assert [(link.trace_id, link.span_id) for link in batch.links] == [(span.trace_id, span.span_id)]
+
+    (record,) = received.records()
+    assert (record.trace_id, record.span_id, record.event_name) == (span.trace_id, span.span_id, "mgeo.inference")
+    assert (record.severity_number, record.severity_text, record.body.string_value) == (17, "ERROR", "mgeo.inference")
+    assert attributes(record)["error_type"] == "model_failed"
+
+    metrics = received.latest_metrics()
+    counted = {point.as_int: attributes(point) for point in metrics["mgeo.requests"].sum.data_points if point.as_int}
+    assert counted == {1: {"status": "error", "error.type": "model_failed"}}
+    (duration,) = [point for point in metrics["mgeo.inference.duration"].histogram.data_points if point.count]
+    assert [(exemplar.trace_id, exemplar.span_id.hex()) for exemplar in duration.exemplars] == [(REQ_1_TRACE, draft.span_id)]
+
+    for request in (received.traces[0].resource_spans, received.logs[0].resource_logs, received.metrics[-1].resource_metrics):
+        assert attributes(request[0].resource)["service.instance.id"] == "instance-1"
+    assert service.telemetry.losses == {}
+
+
+def test_every_series_leaves_at_0_before_the_first_inference(received: Any, ticking: Any) -> None:
+    """By OTLP as by scrape."""
+    service = Service(ticking)
+    service.telemetry.meter_provider.force_flush()
+
+    metrics = received.latest_metrics()
+    assert len(metrics["mgeo.requests"].sum.data_points) == 26
+    assert len(metrics["mgeo.inference.duration"].histogram.data_points) == 6
+    assert {point.count for point in metrics["mgeo.inference.duration"].histogram.data_points} == {0}
+    assert service.telemetry.shutdown(20)
+
+
+def test_a_signal_that_is_switched_off_does_not_leave(received: Any, ticking: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other two do."""
+    monkeypatch.setenv("OTEL_LOGS_EXPORTER", "none")
+    service = Service(ticking)
+    service.infer("req-1")
+    assert service.telemetry.shutdown(20)
+
+    assert (len(received.spans()), received.logs, bool(received.metrics)) == (1, [], True)
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_at_a_dead_endpoint_everything_is_lost_and_counted(
+    dead_endpoint: str, protocol: str, ticking: Any, monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]
+) -> None:
+    """Every span, every record, at least one collection; and the loss is itself a metric."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", dead_endpoint)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+    monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "20")
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
+    monkeypatch.setenv("OTEL_BLRP_SCHEDULE_DELAY", "20")
+    service = Service(ticking)
+    for number in range(10):
+        service.infer(f"request-{number}")
+
+    eventually(lambda: service.telemetry.losses["traces", "export_failed"] == 10)
+    eventually(lambda: service.telemetry.losses["logs", "export_failed"] == 10)
+    eventually(lambda: service.telemetry.losses["metrics", "export_failed"] >= 1)
+    data = service.reader.get_metrics_data()
+    assert data is not None
+    lost = {
+        point.attributes["signal"]: point.value  # type: ignore[index,union-attr]
+        for scope in data.resource_metrics[0].scope_metrics
+        for metric in scope.metrics
+        if metric.name == "mgeo.telemetry.dropped"
+        for point in metric.data.data_points
+        if point.attributes["reason"] == "export_failed"  # type: ignore[index]
+    }
+    assert (lost["traces"], lost["logs"], lost["metrics"] >= 1) == (10, 10, True)
+    service.telemetry.shutdown(20)
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_a_hanging_endpoint_holds_up_nobody_and_no_more_than_the_queue(
+    hanging_endpoint: str, protocol: str, ticking: Any, monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]
+) -> None:
+    """While one export hangs, 400 inferences are recorded: 8 in flight, 64 wait, the others are dropped, and every one is accounted for."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", hanging_endpoint)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
+    monkeypatch.setenv("OTEL_LOGS_EXPORTER", "none")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "60")
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "64")
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "8")
+    service = Service(ticking)
+    for number in range(8):
+        service.infer(f"early-{number}")
+    eventually(lambda: service.self_metric("otel.sdk.processor.span.processed") == {"": 8})
+
+    for number in range(392):
+        service.infer(f"request-{number}")
+
+    assert service.self_metric("otel.sdk.processor.span.processed") == {"": 8, "queue_full": 328}
+    assert service.self_metric("otel.sdk.processor.span.queue.size") == {"": 64}
+    assert service.telemetry.losses == {}
+    assert service.recorder.active == 0
+    began = time.monotonic()
+    assert service.telemetry.shutdown(0.05) is False
+    assert time.monotonic() - began < 20  # the export itself would hang for a minute
+
+
+def test_recording_after_the_shutdown_neither_raises_nor_exports(received: Any, ticking: Any) -> None:
+    """A request that ends late, while the process closes."""
+    service = Service(ticking)
+    assert service.telemetry.shutdown(20)
+    arrived = len(received.spans())
+
+    service.infer("late")
+
+    assert len(received.spans()) == arrived
+    assert service.recorder.active == 0
+
+
+def test_many_threads_export_every_span_once(received: Any, ticking: Any) -> None:
+    """Eight threads with 50 inferences each arrive as 400 distinct spans and 400 records."""
+    service = Service(ticking)
+    threads = [threading.Thread(target=lambda worker=worker: [service.infer(f"request-{worker}-{number}") for number in range(50)]) for worker in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert service.telemetry.shutdown(20)
+
+    assert len({(span.trace_id, span.span_id) for span in received.spans()}) == len(received.spans()) == 400
+    assert len(received.records()) == 400

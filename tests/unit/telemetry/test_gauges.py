@@ -1,0 +1,109 @@
+"""The gauges and counters that are read at each collection."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from service.gpu import GpuDevice, GpuSample
+from service.telemetry import names
+from service.telemetry.gauges import observe_depths, observe_gpu, observe_losses, observe_model, observe_value
+
+CARD = GpuDevice(hw_id="GPU-1", index=0, name="RTX 4090", memory_used_bytes=6_000, memory_limit_bytes=24_000, utilization=0.37)
+CARD_LABELS = (("hw.id", "GPU-1"), ("hw.model", "RTX 4090"), ("hw.vendor", "nvidia"))
+
+
+def values(signals: Any) -> dict[str, dict[Any, float]]:
+    return {name: {labels: point.value for labels, point in series.items()} for name, series in signals.points().items()}
+
+
+def sample(*devices: GpuDevice) -> GpuSample:
+    return GpuSample(taken_at_monotonic=0.0, taken_at_unix_ns=0, devices=devices)
+
+
+def test_a_gpu_sample_becomes_four_gauges_a_device(signals: Any) -> None:
+    """Bytes and ratios by the hardware conventions."""
+    second = replace(CARD, hw_id="GPU-2", index=1, memory_used_bytes=12_000, utilization=1.0)
+    observe_gpu(signals.meter, lambda: sample(CARD, second))
+    second_labels = (("hw.id", "GPU-2"), ("hw.model", "RTX 4090"), ("hw.vendor", "nvidia"))
+
+    assert values(signals) == {
+        "hw.gpu.memory.usage": {CARD_LABELS: 6_000, second_labels: 12_000},
+        "hw.gpu.memory.limit": {CARD_LABELS: 24_000, second_labels: 24_000},
+        "hw.gpu.memory.utilization": {CARD_LABELS: 0.25, second_labels: 0.5},
+        "hw.gpu.utilization": {CARD_LABELS: 0.37, second_labels: 1.0},
+    }
+
+
+@pytest.mark.parametrize("latest", [None, sample()])
+def test_without_a_gpu_or_a_fresh_sample_there_is_no_series(signals: Any, latest: GpuSample | None) -> None:
+    """Absent, not 0."""
+    observe_gpu(signals.meter, lambda: latest)
+
+    assert values(signals) == {}
+
+
+def test_what_the_driver_does_not_tell_is_no_series(signals: Any) -> None:
+    """A card without a utilization has its memory, and a card without a name is called unknown."""
+    observe_gpu(signals.meter, lambda: sample(replace(CARD, name=None, utilization=None)))
+    labels = (("hw.id", "GPU-1"), ("hw.model", "unknown"), ("hw.vendor", "nvidia"))
+
+    assert values(signals) == {
+        "hw.gpu.memory.usage": {labels: 6_000},
+        "hw.gpu.memory.limit": {labels: 24_000},
+        "hw.gpu.memory.utilization": {labels: 0.25},
+    }
+
+
+def test_every_kind_of_loss_is_a_series_from_the_start(signals: Any) -> None:
+    """Those that happened with their count, the others with 0."""
+    observe_losses(signals.meter, lambda: {("traces", "export_failed"): 512, ("file", "queue_full"): 3})
+
+    assert values(signals) == {
+        "mgeo.telemetry.dropped": {
+            (("reason", "export_failed"), ("signal", "traces")): 512,
+            (("reason", "export_failed"), ("signal", "metrics")): 0,
+            (("reason", "export_failed"), ("signal", "logs")): 0,
+            (("reason", "queue_full"), ("signal", "file")): 3,
+            (("reason", "write_failed"), ("signal", "file")): 0,
+            (("reason", "queue_full"), ("signal", "store")): 0,
+            (("reason", "write_failed"), ("signal", "store")): 0,
+            (("reason", "exception"), ("signal", "recorder")): 0,
+        },
+    }
+
+
+def test_a_number_without_labels_is_read_each_time(signals: Any) -> None:
+    """Such as the inferences that are open."""
+    numbers = iter((3, 0))
+    observe_value(signals.meter, names.REQUESTS_ACTIVE, lambda: next(numbers))
+
+    assert [values(signals), values(signals)] == [{"mgeo.requests.active": {(): 3}}, {"mgeo.requests.active": {(): 0}}]
+
+
+def test_each_queue_has_its_depth(signals: Any) -> None:
+    """By signal."""
+    observe_depths(signals.meter, {"file": lambda: 7, "store": lambda: 0})
+
+    assert values(signals) == {"mgeo.telemetry.queue.depth": {(("signal", "file"),): 7, (("signal", "store"),): 0}}
+
+
+def test_the_model_is_told_by_the_labels_of_a_1(signals: Any) -> None:
+    """Which one, which version, and where it runs."""
+    observe_model(signals.meter, name="mgeo", version="1.0", device="cpu")
+
+    assert values(signals) == {"mgeo.model.info": {(("device", "cpu"), ("name", "mgeo"), ("version", "1.0")): 1}}
+
+
+def test_a_reading_that_fails_leaves_the_others_alone(signals: Any) -> None:
+    """A gauge over a closed file must not take the whole scrape with it."""
+
+    def broken() -> float:
+        raise OSError("gone")
+
+    observe_value(signals.meter, names.STORE_SIZE, broken)
+    observe_value(signals.meter, names.REQUESTS_ACTIVE, lambda: 1)
+
+    assert values(signals) == {"mgeo.requests.active": {(): 1}}
