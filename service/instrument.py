@@ -19,8 +19,10 @@ import atexit
 import functools
 import inspect
 import os
+import sys
 import threading
 import warnings
+from collections.abc import Sized
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
@@ -28,7 +30,7 @@ from service.errors import ErrorType, InvalidInput, StartupError
 from service.preprocessing import clean
 from service.telemetry.context import bind_request_id, current_request_id
 from service.telemetry.event import AddressFacts, EventDraft
-from service.telemetry.ids import new_request_id
+from service.telemetry.ids import is_inference_id, new_request_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,6 +41,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 CLOSE_TIMEOUT = 5.0
+# From the warning: _open, get, _inference, contextlib's __enter__, the wrapper, and then who called it.
+_STACK_TO_CALLER = 6
 
 
 class _SharedRecording:
@@ -54,21 +58,30 @@ class _SharedRecording:
         """Open it at the first call; None when it could not be opened, which is said once."""
         if self._recording is None and not self._failed:
             with self._lock:
-                if self._recording is None and not self._failed:
-                    self._open()
+                self._open()
         return self._recording
 
     def _open(self) -> None:
-        from service.recording import Recording
-        from service.settings import Settings
-
+        if self._recording is not None or self._failed:
+            return  # by another thread, while this one waited for the lock
         try:
+            from service.recording import Recording
+            from service.settings import Settings
+
             self._recording = Recording.open(Settings.load(), command="script")
-        except StartupError as error:
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it is not what the script was started for
             self._failed = True
-            warnings.warn(f"monitor_performance records nothing: {error}", RuntimeWarning, stacklevel=4)
+            reason = str(error) if isinstance(error, StartupError) else repr(error)
+            warnings.warn(f"monitor_performance records nothing: {reason}", RuntimeWarning, stacklevel=_STACK_TO_CALLER)
         else:
-            atexit.register(self.close)
+            self._close_at_exit()
+
+    def _close_at_exit(self) -> None:
+        atexit.register(self.close)
+        # A worker of multiprocessing ends without atexit; whoever is one has loaded this module.
+        util = sys.modules.get("multiprocessing.util")
+        if util is not None:
+            util.Finalize(None, self.close, exitpriority=0)
 
     def close(self) -> None:
         """Flush and close, within a bound; the next decorated call opens anew."""
@@ -108,7 +121,8 @@ def monitor_performance(function: Callable[P, R] | None = None, /, *, name: str 
     the result where it has one. A nested decorated call becomes a child span under the same request id.
 
     Raises:
-        TypeError: at decoration, for a generator function: what it does happens after it returned.
+        TypeError: at decoration, for what cannot be called, and for a generator function: what it does happens after it
+            returned.
     """
     if function is None:
         return functools.partial(_wrap, name=name)
@@ -116,40 +130,60 @@ def monitor_performance(function: Callable[P, R] | None = None, /, *, name: str 
 
 
 def _wrap(function: Callable[P, R], *, name: str | None) -> Callable[P, R]:
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        message = f"{function.__qualname__} is a generator; put monitor_performance on the function that consumes it"
+    # A partial or another callable object has no name of its own.
+    shown = name or str(getattr(function, "__qualname__", type(function).__qualname__))
+    if not callable(function):
+        message = f"{shown} cannot be called; put monitor_performance directly above the def, and write monitor_performance(name=...)"
         raise TypeError(message)
-    shown = name or function.__qualname__
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        message = f"{shown} is a generator; put monitor_performance on the function that consumes it"
+        raise TypeError(message)
+    order = _parameters(function)
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
         async def call_async(*args: P.args, **kwargs: P.kwargs) -> Any:
-            with _inference(shown, args, kwargs) as finish:
-                return finish(await function(*args, **kwargs))
+            with _inference(shown, order, args, kwargs) as finish:
+                result = await function(*args, **kwargs)
+                finish(result)
+                return result
 
-        return call_async  # type: ignore[return-value] -- R is the coroutine that call_async makes
+        return call_async  # type: ignore[return-value] # R is the coroutine that call_async makes
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        with _inference(shown, args, kwargs) as finish:
-            return finish(function(*args, **kwargs))
+        with _inference(shown, order, args, kwargs) as finish:
+            result = function(*args, **kwargs)
+            finish(result)
+            return result
 
     return call
 
 
+def _parameters(function: Callable[..., object]) -> tuple[str, ...]:
+    try:
+        return tuple(inspect.signature(function).parameters)
+    except ValueError:  # some functions of extension modules have none
+        return ()
+
+
 @contextmanager
-def _inference(name: str, args: tuple[object, ...], kwargs: dict[str, object]) -> Iterator[Callable[[Any], Any]]:
+def _inference(
+    name: str, order: tuple[str, ...], args: tuple[object, ...], kwargs: dict[str, object]
+) -> Iterator[Callable[[object], None]]:
     recording = shared.get()
     if recording is None:
-        yield lambda result: result
+        yield lambda _result: None
         return
-    request_id = current_request_id() or new_request_id()
+    bound = current_request_id()
+    request_id = bound if bound is not None and is_inference_id(bound) else new_request_id()
     draft = EventDraft.open(request_id=request_id, function=name, clock=recording.clock)
-    _describe(draft, recording, [value for value in (*args, *kwargs.values()) if isinstance(value, str)][:2])
+    # By the order of the parameters, however the caller wrote them.
+    named = sorted(kwargs, key=lambda key: order.index(key) if key in order else len(order))
+    _describe(draft, recording, [value for value in (*args, *(kwargs[key] for key in named)) if isinstance(value, str)][:2])
 
-    def finish(result: Any) -> Any:
+    def finish(result: object) -> None:
         draft.output_length = _length(result)
-        return result
 
     failure: BaseException | None = None
     with bind_request_id(request_id):
@@ -162,20 +196,26 @@ def _inference(name: str, args: tuple[object, ...], kwargs: dict[str, object]) -
             raise
         finally:
             draft.gpu = recording.gpu_facts(draft.started_unix_ns)
-            cancelled = isinstance(failure, asyncio.CancelledError)
+            cancelled = isinstance(failure, asyncio.CancelledError | GeneratorExit)
             reason = ErrorType.CALLER_CANCELLED if cancelled else ErrorType.FUNCTION_FAILED
             recording.recorder.record(draft.close(failure, error_type=reason if failure is not None else None))
 
 
 def _length(result: object) -> int | None:
+    if not isinstance(result, Sized):
+        return None
     try:
-        return len(result)  # type: ignore[arg-type] -- whatever the function returned
+        return len(result)
     except Exception:  # noqa: BLE001 -- a result with a faulty __len__ is still the caller's result
         return None
 
 
 def _describe(draft: EventDraft, recording: Recording, texts: list[str]) -> None:
-    facts = [AddressFacts(length=len(text), hash=_hash(text, recording)) for text in texts]
+    try:
+        facts = [AddressFacts(length=len(text), hash=_hash(text, recording)) for text in texts]
+    except Exception:  # noqa: BLE001 -- a subclass of str may do anything; the call goes on
+        recording.losses["recorder", "exception"] += 1
+        return
     draft.address1 = facts[0] if facts else None
     draft.address2 = facts[1] if len(facts) == 2 else None
 

@@ -5,7 +5,7 @@ The server, `mgeo match` and a decorated script each open one; only what answers
 
 from __future__ import annotations
 
-from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Self
@@ -26,6 +26,7 @@ from service.telemetry.otel_recorder import OtelRecorder
 from service.telemetry.sdk import Telemetry, setup
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Sequence
     from pathlib import Path
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 DATABASE = "telemetry.db"
 _NS = 1_000_000_000
 _DAY = 86_400.0
+_UNDO_TIMEOUT = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,67 +90,75 @@ class Recording:
             StartupError: the data folder, the key, or NVML cannot be used; says which and how to mend it.
         """
         clock = clock or Clock()
-        reader, gpu_absent = open_gpu_reader(settings.gpu)
-        slot = claim(settings.data_dir, command, name=settings.instance_name)
-        hasher = AddressHasher(load_hash_key(settings.data_dir, settings.hash_key_file))
-        exposition = Exposition()
-        telemetry = setup(
-            instance_id=slot.instance_id,
-            instance_name=slot.name,
-            version=version("mgeo"),
-            span_processors=span_processors,
-            log_processors=log_processors,
-            metric_readers=[exposition.reader, *metric_readers],
-        )
-        meter = telemetry.meter_provider.get_meter(names.SCOPE)
-        instruments = Instruments.of(meter)
-        log_writer = _log_writer(settings, clock)
-        log = LogPipeline(
-            writer=log_writer,
-            provider=telemetry.logger_provider,
-            counter=instruments.log_records,
-            service=telemetry.service,
-            instance=slot.instance_id,
-            unix_ns=clock.unix_ns,
-            exporting=telemetry.exporting or bool(log_processors),
-        )
-        store = SqliteWriter(
-            database(settings.data_dir),
-            queue_size=settings.store_queue_size,
-            retention=settings.store_days * _DAY,
-            max_bytes=settings.store_max_bytes,
-            capture=settings.capture_text,
-            service_instance=slot.instance_id,
-            clock=clock,
-            on_change=lambda reason: log.event(
-                names.EventName.STORE_DEGRADED if reason else names.EventName.STORE_RECOVERED, level="ERROR" if reason else "INFO"
-            ),
-        )
-        losses: Counter[tuple[str, str]] = telemetry.losses
-        recorder = OtelRecorder(
-            tracer_provider=telemetry.tracer_provider, instruments=instruments, log=log, store=store, losses=losses, strict=strict
-        )
-        gpu = GpuSampler(reader, settings.gpu_interval, clock.monotonic, clock.unix_ns)
-        recording = cls(
-            settings=settings,
-            clock=clock,
-            slot=slot,
-            hasher=hasher,
-            telemetry=telemetry,
-            meter=meter,
-            exposition=exposition,
-            log_writer=log_writer,
-            log=log,
-            store=store,
-            instruments=instruments,
-            recorder=recorder,
-            gpu=gpu,
-            gpu_absent=gpu_absent,
-            losses=losses,
-        )
-        recording._observe()
-        if not gpu_absent:
-            gpu.start()
+        # What was opened before a part that cannot be is closed again: a script goes on without telemetry.
+        with ExitStack() as undo:
+            reader, gpu_absent = open_gpu_reader(settings.gpu)
+            undo.callback(reader.close)
+            slot = claim(settings.data_dir, command, name=settings.instance_name)
+            undo.callback(slot.release)
+            hasher = AddressHasher(load_hash_key(settings.data_dir, settings.hash_key_file))
+            exposition = Exposition()
+            telemetry = setup(
+                instance_id=slot.instance_id,
+                instance_name=slot.name,
+                version=version("mgeo"),
+                span_processors=span_processors,
+                log_processors=log_processors,
+                metric_readers=[exposition.reader, *metric_readers],
+            )
+            undo.callback(telemetry.shutdown, _UNDO_TIMEOUT)
+            meter = telemetry.meter_provider.get_meter(names.SCOPE)
+            instruments = Instruments.of(meter)
+            log_writer = _log_writer(settings, clock)
+            undo.callback(log_writer.close, _UNDO_TIMEOUT)
+            log = LogPipeline(
+                writer=log_writer,
+                provider=telemetry.logger_provider,
+                counter=instruments.log_records,
+                service=telemetry.service,
+                instance=slot.instance_id,
+                unix_ns=clock.unix_ns,
+                exporting=telemetry.exporting or bool(log_processors),
+            )
+            store = SqliteWriter(
+                database(settings.data_dir),
+                queue_size=settings.store_queue_size,
+                retention=settings.store_days * _DAY,
+                max_bytes=settings.store_max_bytes,
+                capture=settings.capture_text,
+                service_instance=slot.instance_id,
+                clock=clock,
+                on_change=lambda reason: log.event(
+                    names.EventName.STORE_DEGRADED if reason else names.EventName.STORE_RECOVERED, level="ERROR" if reason else "INFO"
+                ),
+            )
+            undo.callback(store.close, _UNDO_TIMEOUT)
+            losses: Counter[tuple[str, str]] = telemetry.losses
+            recorder = OtelRecorder(
+                tracer_provider=telemetry.tracer_provider, instruments=instruments, log=log, store=store, losses=losses, strict=strict
+            )
+            gpu = GpuSampler(reader, settings.gpu_interval, clock.monotonic, clock.unix_ns)
+            recording = cls(
+                settings=settings,
+                clock=clock,
+                slot=slot,
+                hasher=hasher,
+                telemetry=telemetry,
+                meter=meter,
+                exposition=exposition,
+                log_writer=log_writer,
+                log=log,
+                store=store,
+                instruments=instruments,
+                recorder=recorder,
+                gpu=gpu,
+                gpu_absent=gpu_absent,
+                losses=losses,
+            )
+            recording._observe()
+            if not gpu_absent:
+                gpu.start()
+            undo.pop_all()
         return recording
 
     def _observe(self) -> None:
@@ -189,7 +199,7 @@ class Recording:
 
     def close(self, timeout: float) -> None:
         """Write and send what waits, then close; each part within its share of `timeout` seconds."""
-        share = timeout / 3
+        share = timeout / 4
         self.gpu.stop(share)
         self.store.close(share)
         self.telemetry.shutdown(share)

@@ -10,14 +10,16 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from service.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PREFIX = "MGEO_"
 CONFIG_FILE = "MGEO_CONFIG_FILE"
@@ -38,7 +40,7 @@ def _expanded(path: Path) -> Path:
 FilePath = Annotated[Path, AfterValidator(_expanded)]
 
 
-def setting(default: Any, description: str, *, unit: str = "", **bounds: Any) -> Any:  # noqa: ANN401 -- pydantic's own Field is typed so
+def setting(default: Any, description: str, *, unit: str = "", **bounds: Any) -> Any:
     """Declare one setting: its default, what it does and why so, its unit, its bounds."""
     return Field(default=default, description=description, json_schema_extra={"unit": unit}, **bounds)
 
@@ -184,7 +186,7 @@ class Settings(ServerSettings, InferenceSettings, ModelSettings, DataSettings, T
         return self
 
     @classmethod
-    def load(cls, **overrides: Any) -> Self:  # noqa: ANN401 -- any setting's value
+    def load(cls, **overrides: Any) -> Self:
         """Read, check and freeze all settings.
 
         Args:
@@ -233,7 +235,7 @@ def _readable(path: Path) -> Path:
     return path
 
 
-def _problem(detail: Any) -> Iterator[str]:  # noqa: ANN401 -- pydantic's ErrorDetails
+def _problem(detail: Any) -> Iterator[str]:
     if not detail["loc"]:
         yield from str(detail["msg"]).removeprefix("Value error, ").splitlines()
         return

@@ -41,6 +41,10 @@ _ID_PARAMETER: Schema = {
 }
 
 
+# An empty parameter counts as absent, as forms send it.
+_MOMENT: list[Schema] = [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 0}, {"type": "string", "maxLength": 0}]
+
+
 def problems(*statuses: int) -> dict[int | str, Schema]:
     """The problem documents a route can answer with."""
     content: Schema = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
@@ -117,8 +121,8 @@ SEARCH_OPERATION: dict[str, Any] = {
     "openapi_extra": {
         "parameters": [
             _query("status", "How it ended.", type="string", enum=[outcome.value for outcome in Outcome]),
-            _query("since", "Started at or after: RFC 3339 with a time zone, or Unix seconds.", type="string"),
-            _query("until", "Started before: the same.", type="string"),
+            _query("since", "Started at or after: RFC 3339 with a time zone, or Unix seconds.", anyOf=_MOMENT),
+            _query("until", "Started before: the same.", anyOf=_MOMENT),
             _query("min_latency_ms", "Took at least this many milliseconds.", type="number", minimum=0),
             _query("label", "The answer.", type="string", enum=[label.value for label in Label]),
             _query("limit", "Most requests on one page.", type="integer", minimum=1, maximum=MAX_PAGE, default=50),

@@ -25,6 +25,9 @@ MEDIA_TYPE = "application/problem+json"
 CLIENT_CLOSED_REQUEST = 499  # nginx's; nobody receives it, but the server span and the access log show it
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
+
+
 class ApiError(StrEnum):
     """`error_type` of the answers that are not about an inference, and so are no `ErrorType`."""
 
@@ -146,8 +149,7 @@ class Problem:
 
 def json_bytes(value: object) -> bytes:
     """Compact JSON in UTF-8. A lone surrogate, which only captured text can hold, becomes its JSON escape."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode("utf-8", "backslashreplace")
+    return _encode(value).encode("utf-8", "backslashreplace")
 
 
 def problem_of(error: Exception, *, inference: bool = False) -> Problem:

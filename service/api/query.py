@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 PARAMETERS = ("status", "since", "until", "min_latency_ms", "label", "limit", "cursor")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MAX_SECONDS = 9_223_372_036  # as nanoseconds it still fits into 64 bits
-_NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,12})?")
+_MAX_UNIX_NS = (1 << 63) - 1
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
 _ZONE_AFTER_BLANK = re.compile(r" (?=\d\d:?\d\d$)")
 
 
@@ -59,6 +60,8 @@ def parse_limit(value: object) -> int:
     """
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10:
         value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # JSON does not tell 10.0 from 10
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_PAGE:
         raise InvalidQuery("limit", f"limit is a whole number from 1 to {MAX_PAGE}.")
     return value
@@ -85,28 +88,22 @@ def _label(value: str) -> str:
 
 
 def _milliseconds(value: str) -> float:
-    if not _NUMBER.fullmatch(value):
+    seconds = float(value) / 1000 if _NUMBER.fullmatch(value) else math.inf
+    if not math.isfinite(seconds):
         raise InvalidQuery("min_latency_ms", "min_latency_ms is a number of milliseconds, such as 800.")
-    return float(value) / 1000
+    return seconds
 
 
 def _moment(name: str, value: str) -> int:
-    """Nanoseconds since the epoch."""
-    if _NUMBER.fullmatch(value):
-        return _bounded(name, int(Decimal(value) * 1_000_000_000))
+    """Nanoseconds since the epoch; a moment that 64 bits cannot hold counts as the nearest they can."""
+    if len(value) < 64 and _NUMBER.fullmatch(value):
+        return int(min(Decimal(value) * 1_000_000_000, Decimal(_MAX_UNIX_NS)))
     # A plus sign that was not encoded arrives as a blank.
     text = _ZONE_AFTER_BLANK.sub("+", value)
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise InvalidQuery(name, f"{name} is a moment with its time zone, such as 2026-11-22T08:00:00Z, or Unix seconds.")
-    elapsed = moment - _EPOCH
-    return _bounded(name, (elapsed.days * 86_400 + elapsed.seconds) * 1_000_000_000 + elapsed.microseconds * 1000)
-
-
-def _bounded(name: str, unix_ns: int) -> int:
-    if not 0 <= unix_ns <= _MAX_SECONDS * 1_000_000_000:
-        raise InvalidQuery(name, f"{name} is between 1970 and 2262.")
-    return unix_ns
+        elapsed = datetime.fromisoformat(text) - _EPOCH
+    except (ValueError, TypeError, OverflowError):
+        # A TypeError is a moment without a time zone, which cannot be compared with one that has it.
+        raise InvalidQuery(name, f"{name} is a moment with its time zone, such as 2026-11-22T08:00:00Z, or Unix seconds.") from None
+    unix_ns = (elapsed.days * 86_400 + elapsed.seconds) * 1_000_000_000 + elapsed.microseconds * 1000
+    return min(max(unix_ns, 0), _MAX_UNIX_NS)

@@ -102,7 +102,7 @@ class RequestsApi:
         if not (cursor is None or isinstance(cursor, str)):
             raise InvalidQuery("cursor", "cursor is the text of next_cursor.")
         found: RequestPage = await self._store.search(
-            Search(address_hashes=hashes, limit=parse_limit(body.get("limit", 50)), cursor=cursor),
+            Search(address_hashes=hashes, limit=parse_limit(body.get("limit", 50)), cursor=cursor or None),
         )
         page = self._renderer.page(found)
         if prefers_html(request.headers.get("accept", "")):

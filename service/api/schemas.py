@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +12,7 @@ from service.model.base import Label  # noqa: TC001 -- pydantic reads the annota
 if TYPE_CHECKING:
     from pydantic.config import JsonDict
 
+_VISIBLE = r"\S"
 _PAIR: JsonDict = {"address1": "浙江省杭州市余杭区文一西路969号", "address2": "杭州余杭区文一西路969号阿里巴巴西溪园区"}
 _IDS: JsonDict = {"request_id": "0197a2f4-6c1e-7b7e-9d53-0c5f0c7f5a11", "trace_id": "5b8aa5a2d2c872e8321cf37308d69df2"}
 _ANSWER: JsonDict = {
@@ -53,8 +54,12 @@ class MatchRequest(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_PAIR]})
 
-    address1: str = Field(description="An address. Longer than the limit, it is cut and `truncated` says so, or refused in strict mode.")
-    address2: str = Field(description="The other address.")
+    address1: str = Field(
+        description="An address. Longer than the limit, it is cut and `truncated` says so, or refused in strict mode.",
+        min_length=1,
+        pattern=_VISIBLE,
+    )
+    address2: str = Field(description="The other address.", min_length=1, pattern=_VISIBLE)
 
 
 class BatchRequest(BaseModel):
@@ -62,7 +67,9 @@ class BatchRequest(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"pairs": [_PAIR]}]})
 
-    pairs: list[MatchRequest] = Field(min_length=1, max_length=256)
+    pairs: list[MatchRequest | Any] = Field(
+        min_length=1, max_length=256, description="What is no pair gets an error of its own, in its place; the others are answered."
+    )
 
 
 class AddressSearch(BaseModel):
@@ -70,8 +77,8 @@ class AddressSearch(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"address1": _PAIR["address1"]}]})
 
-    address1: str
-    address2: str | None = Field(default=None, description="With both, only requests that had both.")
+    address1: str = Field(min_length=1, pattern=_VISIBLE)
+    address2: str | None = Field(default=None, min_length=1, pattern=_VISIBLE, description="With both, only requests that had both.")
     limit: int = Field(default=50, ge=1, le=500)
     cursor: str | None = Field(default=None, description="`next_cursor` of the page before.")
 
@@ -195,12 +202,18 @@ class SummaryPage(BaseModel):
 
 
 class Story(BaseModel):
-    """All that is known of a request, oldest attempt first. Described in docs/story.md."""
+    """All that is known of a request."""
 
     model_config = ConfigDict(extra="allow")
 
     request_id: str
-    attempts: list[dict[str, object]]
+    attempts: list[dict[str, object]] = Field(
+        description=(
+            "Every inference under the id, oldest first: its outcome in words, answer, timeline of spans and stages "
+            "(milliseconds from the earliest), batch and its members, what else ran in that minute, log lines, and links. "
+            "Text stands in it only when it was captured."
+        ),
+    )
     more: int = Field(description="Attempts that were left out past the limit.")
     missing: list[str] = Field(description="What a backend that did not answer would have added.")
     links: dict[str, str]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _PLACE = struct.Struct(">qq")
 _CHECK_BYTES = 4
+_FOREIGN = "This cursor was not given out by this service; begin again without one."
 _MAX = (1 << 63) - 1
 
 
@@ -32,7 +33,7 @@ def check(search: Search) -> None:
         InvalidQuery: names the parameter.
     """
     if not 1 <= search.limit <= MAX_PAGE:
-        raise InvalidQuery("limit", f"must be between 1 and {MAX_PAGE}")
+        raise InvalidQuery("limit", f"limit is a whole number from 1 to {MAX_PAGE}.")
     if search.cursor is not None:
         _place(search.cursor)
 
@@ -107,9 +108,9 @@ def _place(cursor: str) -> tuple[int, int]:
         digest, place = packed[:_CHECK_BYTES], packed[_CHECK_BYTES:]
         started, row = _PLACE.unpack(place)
     except (binascii.Error, ValueError, struct.error) as error:
-        raise InvalidQuery("cursor", "is not a cursor of this service") from error
+        raise InvalidQuery("cursor", _FOREIGN) from error
     if digest != _digest(place):
-        raise InvalidQuery("cursor", "is not a cursor of this service")
+        raise InvalidQuery("cursor", _FOREIGN)
     return started, row
 
 

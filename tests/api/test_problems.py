@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 
-from service.api.errors import ResponseAborted
+from service.api.errors import ProblemMiddleware, ResponseAborted
 from service.api.problem import STATUSES, ApiError
 from service.api.wording import ERRORS, OUTCOMES, in_words
 from service.errors import (
@@ -209,3 +209,13 @@ async def test_no_span_records_the_message_of_an_exception(start, monkeypatch):
     assert "test_problems.py" in span.attributes["exception.stacktrace"]
     assert "杭州" not in json.loads(json.dumps(span.to_json()))
     FastAPIInstrumentor.uninstrument_app(service.fastapi)
+
+
+async def test_what_is_not_http_passes_untouched():
+    """Lifespan messages, and exceptions of the start, belong to the server."""
+
+    async def app(scope, receive, send):
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await ProblemMiddleware(app)({"type": "lifespan"}, None, None)

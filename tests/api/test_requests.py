@@ -89,7 +89,7 @@ async def test_a_search_narrows_by_each_parameter(past, query, found):
         ("status=failed", "status"),
         ("limit=0", "limit"),
         ("since=now", "since"),
-        ("stauts=error", "stauts"),
+        ("statuses=error", "statuses"),
         ("cursor=zzz", "cursor"),
         ("limit=1&limit=2", "limit"),
     ],

@@ -43,7 +43,8 @@ def test_an_oversized_request_is_over_the_default_body_limit():
 
 def test_a_cancelled_request_is_a_valid_one_that_is_given_up_soon():
     """After half a millisecond to fifty, each order of magnitude as often."""
-    requests = [factory("cancelled=1", seed=seed).make(0) for seed in range(200)]
+    made = factory("cancelled=1")
+    requests = [made.make(number) for number in range(200)]
     assert all(0.0005 <= request.close_after <= 0.05 for request in requests)
     assert 70 <= sum(request.close_after < 0.005 for request in requests) <= 130
     assert tuple(json.loads(requests[0].body).values()) in PAIRS

@@ -68,7 +68,6 @@ async def serving(handle, *, prefix="", api_key=None):
     finally:
         transport.close()
         server.close()
-        await asyncio.sleep(0.001)  # a connection that is just being made gets its handler
         if handlers:
             _, pending = await asyncio.wait(handlers, timeout=5)
             assert not pending
@@ -195,8 +194,11 @@ async def test_an_early_refusal_of_a_large_body_is_an_answer():
 
 async def test_nothing_listening_is_a_failure():
     """Both for a request and for the look before the first one."""
-    async with serving(Server().handle) as transport:
+    server = Server()
+    async with serving(server.handle) as transport:
         await transport.probe()
+        async with asyncio.timeout(5):
+            await server.closed.wait()
     with pytest.raises(ConnectionFailed):
         await transport.probe()
     with pytest.raises(ConnectionFailed):

@@ -13,7 +13,7 @@ from typing import Any
 
 from service.requeststore.rows import OUTCOMES
 
-_SAMPLE = re.compile(r'^(\w+)\{([^}]*)\} (\S+)')
+_SAMPLE = re.compile(r"^(\w+)\{([^}]*)\} (\S+)")
 
 
 def log_lines(data_dir: Path) -> list[dict[str, Any]]:
@@ -34,7 +34,9 @@ def logged(data_dir: Path) -> Counter[str]:
 def stored(data_dir: Path) -> Counter[str]:
     """Rows of the embedded store by status."""
     with closing(sqlite3.connect(data_dir / "telemetry.db")) as connection:
-        return Counter({OUTCOMES[code].value: count for code, count in connection.execute("SELECT outcome, count(*) FROM inference GROUP BY 1")})
+        return Counter(
+            {OUTCOMES[code].value: count for code, count in connection.execute("SELECT outcome, count(*) FROM inference GROUP BY 1")}
+        )
 
 
 def sound(data_dir: Path) -> bool:

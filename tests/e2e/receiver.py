@@ -68,7 +68,9 @@ class Receiver:
 
     def observed(self) -> Counter[str]:
         """Count of `mgeo.inference.duration` by status, as last exported."""
-        return +Counter({attributes(point)["status"]: point.count for point in self.metrics["mgeo.inference.duration"].histogram.data_points})
+        return +Counter(
+            {attributes(point)["status"]: point.count for point in self.metrics["mgeo.inference.duration"].histogram.data_points}
+        )
 
     def close(self) -> None:
         """Stop listening."""

@@ -78,7 +78,9 @@ def test_under_a_load_of_all_outcomes_every_signal_counts_the_same_inferences(st
     counted = assert_parity(receiver, server, report["inferences"] + hurried.total())
     assert set(counted) == EVERY_OUTCOME
     # Who left may have been answered, refused or failed before that was noticed; all others know how they ended.
-    answered = Counter(report["inferences_by_outcome"]) + Counter({"overloaded": hurried[503], "timeout": hurried[504], "error": hurried[500]})
+    answered = Counter(report["inferences_by_outcome"]) + Counter(
+        {"overloaded": hurried[503], "timeout": hurried[504], "error": hurried[500]}
+    )
     assert all(counted[outcome] >= answered[outcome] for outcome in EVERY_OUTCOME - {"cancelled"})
     assert 0 < counted["cancelled"] <= answered["cancelled"]
     assert ledger.scraped(exposition, "mgeo_requests_total", "status") == counted

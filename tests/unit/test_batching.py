@@ -403,11 +403,18 @@ async def test_no_entry_is_lost_when_no_batch_id_can_be_made():
     assert (await ticket.answer()).output == "A"
 
 
+async def waiting_in(batcher: MicroBatcher[str, str]) -> None:
+    """Wait until the thread in `take` waits for a notification."""
+    async with asyncio.timeout(5):
+        while not batcher._changed._waiters:
+            await asyncio.sleep(0.001)
+
+
 async def test_an_idle_worker_wakes_for_the_first_entry():
-    """Without any delay, and without having looked at the clock."""
+    """At once; without a delay nothing else is waited for."""
     batcher = batcher_of()
     taking = asyncio.create_task(asyncio.to_thread(batcher.take))
-    await asyncio.sleep(0)
+    await waiting_in(batcher)
     batcher.submit("a", size=1, deadline=FAR)
     batch = await asyncio.wait_for(taking, 5)
     assert batch.items == ("a",)
@@ -428,15 +435,16 @@ async def test_a_delay_gathers_what_comes_within_it():
 
 
 async def test_a_full_batch_does_not_wait_for_the_delay():
-    """The delay is an hour, the batch goes when the second has come."""
-    batcher = batcher_of(delay=3600.0, size=2)
+    """The delay is an hour, the batch goes when the third has come; the second alone does not wake the worker."""
+    batcher = batcher_of(delay=3600.0, size=3)
     taking = asyncio.create_task(asyncio.to_thread(batcher.take))
-    await asyncio.sleep(0)
+    await waiting_in(batcher)
     batcher.submit("a", size=1, deadline=FAR)
-    await asyncio.sleep(0)
-    assert not taking.done()
+    await waiting_in(batcher)
     batcher.submit("b", size=1, deadline=FAR)
-    assert (await asyncio.wait_for(taking, 5)).items == ("a", "b")
+    assert batcher._changed._waiters
+    batcher.submit("c", size=1, deadline=FAR)
+    assert (await asyncio.wait_for(taking, 5)).items == ("a", "b", "c")
 
 
 async def test_what_has_waited_its_delay_goes_at_once():
