@@ -44,7 +44,7 @@ class Retention:
         """
         page_bytes, pages, free = (_pragma(connection, what) for what in ("page_size", "page_count", "freelist_count"))
         too_big = (pages - free) * page_bytes > self.max_bytes * 4 // 5
-        cutoff = unix_ns - int(self.seconds * _NS)
+        cutoff = max(unix_ns - int(self.seconds * _NS), 0)
         bounds = {"rows": _ROWS, "cutoff": cutoff, "before": _ALWAYS if too_big else cutoff}
         if connection.execute(_ANYTHING, bounds).fetchone()[0]:
             _remove(connection, bounds, unix_ns)

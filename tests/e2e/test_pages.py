@@ -53,7 +53,9 @@ class Visit:
 
     @staticmethod
     def _is_complaint(message) -> bool:
-        return message.type in {"error", "warning"} and not message.text.startswith("Failed to load resource: the server responded with a status")
+        return message.type in {"error", "warning"} and not message.text.startswith(
+            "Failed to load resource: the server responded with a status"
+        )
 
     def _outside(self, url: str) -> None:
         parts = urlsplit(url)

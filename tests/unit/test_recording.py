@@ -1,0 +1,218 @@
+"""The telemetry of one process, opened together and closed in reverse."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from service.errors import StartupError
+from service.gpu import FakeGpuReader, GpuDevice, NullGpuReader
+from service.instance import claim
+from service.recording import Recording, database
+from service.settings import Settings
+from service.telemetry import names
+from service.telemetry.event import EventDraft, GpuFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+CARD = GpuDevice(hw_id="GPU-1", index=0, name="card", memory_used_bytes=6, memory_limit_bytes=24, utilization=0.5)
+
+
+def settings_of(folder: Path, **more: Any) -> Settings:
+    return Settings.load(data_dir=folder / "data", gpu="off", **more)
+
+
+@pytest.fixture
+def recording(tmp_path: Path, ticking: Any) -> Iterator[Recording]:
+    recording = Recording.open(settings_of(tmp_path), command="serve", clock=ticking.as_clock(), strict=True)
+    yield recording
+    recording.close(20)
+
+
+def infer(recording: Recording) -> EventDraft:
+    draft = EventDraft.open(request_id="req-1", function="match", clock=recording.clock)
+    recording.recorder.open(draft)
+    recording.recorder.record(draft.close())
+    return draft
+
+
+def with_gpu(folder: Path, ticking: Any, monkeypatch: pytest.MonkeyPatch, *script: tuple[GpuDevice, ...]) -> Recording:
+    """A recording whose GPUs answer by a script, read by the test and not by the thread."""
+    monkeypatch.setattr("service.recording.open_gpu_reader", lambda _mode: (FakeGpuReader(script), ""))
+    monkeypatch.setattr("service.gpu.GpuSampler.start", lambda _self: None)
+    return Recording.open(settings_of(folder), command="serve", clock=ticking.as_clock(), strict=True)
+
+
+def test_the_folder_has_a_log_a_store_a_key_and_a_slot(recording: Recording, tmp_path: Path) -> None:
+    """As soon as it is open; the instance is named after host, command and slot."""
+    infer(recording)
+    recording.close(20)
+
+    found = {str(path.relative_to(tmp_path / "data")) for path in (tmp_path / "data").rglob("*") if path.is_file()}
+    assert found >= {"logs/inference.log", "telemetry.db", "hash.key", "locks/serve.0.lock"}
+    assert database(tmp_path / "data") == tmp_path / "data/telemetry.db"
+    assert recording.slot.name.endswith("/serve/0")
+    assert recording.telemetry.resource.attributes["service.instance.id"] == recording.slot.instance_id
+
+
+def test_the_shown_name_is_the_settings(tmp_path: Path) -> None:
+    """The id stays that of the slot."""
+    recording = Recording.open(settings_of(tmp_path, instance_name="blue"), command="serve")
+
+    assert recording.telemetry.resource.attributes["mgeo.instance.name"] == "blue"
+    recording.close(20)
+
+
+def test_a_second_process_in_the_folder_is_another_instance(recording: Recording, tmp_path: Path) -> None:
+    """Two live ones never write one series; a closed one gives its slot back."""
+    second = Recording.open(settings_of(tmp_path), command="serve")
+    assert (second.slot.slot, second.slot.instance_id != recording.slot.instance_id) == (1, True)
+    second.close(20)
+    recording.close(20)
+
+    third = Recording.open(settings_of(tmp_path), command="serve")
+    assert third.slot.instance_id == recording.slot.instance_id
+    third.close(20)
+
+
+def test_the_log_goes_to_standard_output_too_when_asked(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The same line."""
+    recording = Recording.open(settings_of(tmp_path, log_stdout=True), command="serve")
+    infer(recording)
+    recording.close(20)
+
+    assert capfd.readouterr().out == (tmp_path / "data/logs/inference.log").read_text()
+
+
+def test_all_is_well_until_it_is_not(recording: Recording, tmp_path: Path) -> None:
+    """A store that cannot be written is named in words, and the log says when it began."""
+    assert recording.degraded() == []
+
+    recording.store._tell("store x: disk full")
+    assert recording.degraded() == ["store x: disk full"]
+    recording.store._tell(None)
+    recording.close(20)
+
+    events = [json.loads(line)["event"] for line in (tmp_path / "data/logs/inference.log").read_text().splitlines()]
+    assert events == ["mgeo.store.degraded", "mgeo.store.recovered"]
+
+
+def test_every_loss_a_part_can_have_is_a_series(recording: Recording) -> None:
+    """A reason that the names table lacks would be counted and never shown."""
+    recording.losses["traces", "export_failed"] += 2
+    known = {(signal, reason) for signal, reasons in names.DROP_REASONS.items() for reason in reasons}
+
+    assert set(recording.lost()) <= known
+    assert recording.lost() == {
+        ("traces", "export_failed"): 2,
+        ("file", "queue_full"): 0,
+        ("file", "write_failed"): 0,
+        ("store", "queue_full"): 0,
+        ("store", "write_failed"): 0,
+    }
+    assert 'mgeo_telemetry_dropped_total{reason="export_failed",signal="traces"} 2.0' in recording.exposition.render()[0].decode()
+
+
+def test_open_inferences_queues_and_the_size_of_the_store_are_shown(recording: Recording) -> None:
+    """At the moment of the scrape."""
+    draft = EventDraft.open(request_id="req-1", function="match", clock=recording.clock)
+    recording.recorder.open(draft)
+
+    text = recording.exposition.render()[0].decode()
+
+    assert "mgeo_requests_active 1.0" in text
+    assert 'mgeo_telemetry_queue_depth{signal="store"} 0.0' in text
+    assert "mgeo_store_size_bytes 0.0" not in text
+    assert "mgeo_store_size_bytes " in text
+    recording.recorder.record(draft.close())
+
+
+def test_without_a_gpu_there_are_no_facts_and_no_thread(recording: Recording) -> None:
+    """Nor a series."""
+    assert recording.gpu_facts(recording.clock.unix_ns()) == ()
+    assert recording.gpu_absent == "switched off by MGEO_GPU=off"
+    assert "hw_gpu" not in recording.exposition.render()[0].decode()
+    assert [thread.name for thread in threading.enumerate() if thread.name == "gpu-sampler"] == []
+
+
+def test_the_nearest_gpu_sample_stands_on_an_event(tmp_path: Path, ticking: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its distance in seconds, before or after; none when all are too far."""
+    recording = with_gpu(tmp_path, ticking, monkeypatch, (CARD,))
+    start = ticking.unix_ns()
+    recording.gpu.sample_once()
+
+    facts = GpuFacts(id="GPU-1", memory_usage=6, memory_limit=24, utilization=0.5, age=0.5)
+    assert recording.gpu_facts(start + 500_000_000) == (facts,)
+    assert recording.gpu_facts(start - 500_000_000) == (facts,)
+    assert recording.gpu_facts(start + 60_000_000_000) == ()
+    assert 'hw_gpu_utilization{hw_id="GPU-1",hw_model="card",hw_vendor="nvidia"} 0.5' in recording.exposition.render()[0].decode()
+    recording.close(20)
+
+
+def test_closing_twice_is_harmless(recording: Recording) -> None:
+    """And recording after it raises nothing."""
+    recording.close(20)
+    recording.close(20)
+
+    infer(recording)
+    assert recording.lost()["file", "write_failed"] == 1
+
+
+# --- failed starts ----------------------------------------------------------------------------------------------------
+
+
+def newer_store(folder: Path) -> None:
+    connection = sqlite3.connect(folder / "telemetry.db")
+    connection.execute("PRAGMA user_version = 1000000")
+    connection.close()
+
+
+def short_key(folder: Path) -> None:
+    (folder / "hash.key").write_text("short")
+
+
+def file_for_logs(folder: Path) -> None:
+    (folder / "logs").write_text("")
+
+
+def folder_for_store(folder: Path) -> None:
+    (folder / "telemetry.db").mkdir()
+
+
+@pytest.mark.parametrize("spoil", [newer_store, short_key, file_for_logs, folder_for_store])
+def test_a_part_that_cannot_be_opened_fails_the_start_and_leaves_nothing_open(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    """In words; no thread goes on, and the slot is free for the next try."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    spoil(folder)
+    before = set(threading.enumerate())
+    descriptors = set(os.listdir("/proc/self/fd"))
+
+    with pytest.raises(StartupError):
+        Recording.open(settings_of(tmp_path), command="serve")
+
+    assert set(threading.enumerate()) <= before
+    assert set(os.listdir("/proc/self/fd")) <= descriptors
+    slot = claim(folder, "serve")
+    assert slot.slot == 0
+    slot.release()
+
+
+def test_a_gpu_that_is_insisted_on_and_absent_fails_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is opened."""
+
+    def refuse(_mode: str) -> tuple[NullGpuReader, str]:
+        raise StartupError("no GPU")
+
+    monkeypatch.setattr("service.recording.open_gpu_reader", refuse)
+    with pytest.raises(StartupError, match="^no GPU$"):
+        Recording.open(settings_of(tmp_path), command="serve")
+
+    assert not (tmp_path / "data").exists()
