@@ -2,7 +2,6 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-export PYTHONDONTWRITEBYTECODE ?= 1
 
 PYTHON ?= python3
 # TORCH=system takes the torch of the image instead of the locked one (a GPU image often has its own build).

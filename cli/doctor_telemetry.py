@@ -98,16 +98,16 @@ def endpoints(environ: Mapping[str, str], over_http: Callable[[str], bool]) -> I
         yield Endpoint(url=url, over_http=by_http, headers=_headers(headers), signals=tuple(signals))
 
 
-def check_otlp(endpoint: Endpoint, *, unix_seconds: Callable[[], float]) -> Finding:
-    """Whether an endpoint takes an empty export, and its clock agrees with ours."""
+def check_otlp(endpoint: Endpoint, *, unix_seconds: Callable[[], float], timeout: float = TIMEOUT) -> Finding:
+    """Whether an endpoint takes an empty export within `timeout` seconds, and its clock agrees with ours."""
     what = f"{endpoint.url} ({', '.join(endpoint.signals)})"
     fix = "start the collector, or correct OTEL_EXPORTER_OTLP_ENDPOINT (4317 speaks gRPC, 4318 HTTP); until then what is sent is lost"
     skew = None
     try:
         if endpoint.over_http:
-            skew = _post_nothing(endpoint, unix_seconds)
+            skew = _post_nothing(endpoint, unix_seconds, timeout)
         else:
-            _open_channel(endpoint)
+            _open_channel(endpoint, timeout)
     except (OSError, http.client.HTTPException, ValueError) as error:
         # A dead endpoint never stops the service, so it is no failure.
         return warn("otlp", f"{what} does not take telemetry: {str(error) or type(error).__name__}", fix)
@@ -117,9 +117,9 @@ def check_otlp(endpoint: Endpoint, *, unix_seconds: Callable[[], float]) -> Find
     return ok("otlp", f"{what} takes an empty export" if endpoint.over_http else f"{what} speaks gRPC")
 
 
-def _post_nothing(endpoint: Endpoint, unix_seconds: Callable[[], float]) -> float | None:
+def _post_nothing(endpoint: Endpoint, unix_seconds: Callable[[], float], timeout: float) -> float | None:
     kind = http.client.HTTPSConnection if endpoint.tls else http.client.HTTPConnection
-    connection = kind(endpoint.host, endpoint.port, timeout=TIMEOUT)
+    connection = kind(endpoint.host, endpoint.port, timeout=timeout)
     try:
         connection.request("POST", endpoint.path, b"", {**endpoint.headers, "Content-Type": "application/x-protobuf"})
         response = connection.getresponse()
@@ -133,15 +133,15 @@ def _post_nothing(endpoint: Endpoint, unix_seconds: Callable[[], float]) -> floa
         connection.close()
 
 
-def _open_channel(endpoint: Endpoint) -> None:
+def _open_channel(endpoint: Endpoint, timeout: float) -> None:
     import grpc  # type: ignore[import-untyped]  # it has no types
 
     target = f"{endpoint.host}:{endpoint.port}"
     channel = grpc.secure_channel(target, grpc.ssl_channel_credentials()) if endpoint.tls else grpc.insecure_channel(target)
     try:
-        grpc.channel_ready_future(channel).result(timeout=TIMEOUT)
+        grpc.channel_ready_future(channel).result(timeout=timeout)
     except grpc.FutureTimeoutError:
-        raise ValueError(f"no gRPC connection within {TIMEOUT:.0f} s") from None
+        raise ValueError(f"no gRPC connection within {timeout:g} s") from None
     finally:
         channel.close()
 

@@ -15,8 +15,11 @@ from service.runtime import open_runtime
 from service.telemetry.ids import new_request_id
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from service.runtime import Runtime
     from service.settings import Settings
     from service.telemetry.event import InferenceEvent
 
@@ -34,7 +37,15 @@ async def infer_pair(settings: Settings, request_id: str, address1: str, address
         return await runtime.pipeline.infer(call, address1, address2)
 
 
-async def match_file(settings: Settings, source: Path, target: Path, encoding: str, stream: TextIO) -> FileSummary:
+async def match_file(
+    settings: Settings,
+    source: Path,
+    target: Path,
+    encoding: str,
+    stream: TextIO,
+    *,
+    open_runtime: Callable[..., AbstractAsyncContextManager[Runtime]] = open_runtime,
+) -> FileSummary:
     """Answer every row of a file; progress goes to `stream`.
 
     Raises:

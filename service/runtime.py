@@ -60,6 +60,8 @@ class Runtime:
     async def stop(self, grace: float) -> None:
         """Finish what is in flight within `grace` seconds, then flush the telemetry."""
         await self.pipeline.stop(grace)
+        # Native libraries look for leaks at the interpreter's end and would take what is frozen for one.
+        gc.unfreeze()
 
 
 def build(

@@ -30,7 +30,7 @@ EXIT_DEVICE_FAILED = 71
 EXIT_WORKER_DYING = 72
 """Exit code: workers died faster than restarting them makes sense."""
 
-EXIT_WARMUP_FAILED = 73
+EXIT_WARMUP_FAILED = 74
 """Exit code: the model raised in its warm-up."""
 
 STUCK_MEMORY = 600.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 
 import pytest
 
@@ -22,7 +23,7 @@ def test_it_runs_on_uvloop():
 
 def test_without_uvloop_it_runs_on_what_python_has(monkeypatch):
     """Windows has none."""
-    monkeypatch.setitem(__import__("sys").modules, "uvloop", None)
+    monkeypatch.setitem(sys.modules, "uvloop", None)
 
     async def module():
         return type(asyncio.get_running_loop()).__module__

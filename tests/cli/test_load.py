@@ -95,7 +95,10 @@ def test_the_seed_decides_what_is_sent(serve_app, capsys):
     url = serve_app(Service())
     kinds = []
     for seed in ("3", "3", "4"):
-        assert main(["load", "--url", url, "--rate", "150", "--duration", "200ms", "--mix", "valid=1,invalid=1", "--seed", seed, "--json"]) == 0
+        assert (
+            main(["load", "--url", url, "--rate", "150", "--duration", "200ms", "--mix", "valid=1,invalid=1", "--seed", seed, "--json"])
+            == 0
+        )
         kinds.append(json.loads(capsys.readouterr().out)["kinds"])
     assert kinds[0] == kinds[1]
     assert kinds[0] != kinds[2]

@@ -29,7 +29,9 @@ def test_as_many_arrive_as_the_rate_says(rate, duration, seed):
 
 
 @given(
-    phases=st.lists(st.builds(lambda duration, rate: Phase(duration=duration, rate=rate), st.floats(0.1, 5), st.floats(0, 100)), min_size=1),
+    phases=st.lists(
+        st.builds(lambda duration, rate: Phase(duration=duration, rate=rate), st.floats(0.1, 5), st.floats(0, 100)), min_size=1
+    ),
     seed=st.integers(),
 )
 def test_arrivals_rise_and_lie_in_their_phases(phases, seed):

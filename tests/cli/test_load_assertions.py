@@ -50,7 +50,12 @@ def test_a_term_is_a_metric_a_comparison_and_a_number(text, term):
 
 def test_terms_are_separated_by_commas():
     """All must hold."""
-    assert [term.text for term in parse_assertions("p95<800ms, errors<1%,success>99%")] == ["p95<800ms", "errors<1%", "success>99%", "not_sent=0"]
+    assert [term.text for term in parse_assertions("p95<800ms, errors<1%,success>99%")] == [
+        "p95<800ms",
+        "errors<1%",
+        "success>99%",
+        "not_sent=0",
+    ]
 
 
 def test_who_speaks_of_not_sent_decides_about_it():

@@ -78,9 +78,7 @@ def test_a_slow_server_is_not_spared(virtual_loop):
 
 def test_a_fast_server_has_the_latency_it_has(virtual_loop):
     """Nothing is added."""
-    (tally,) = virtual_loop.run_until_complete(
-        generator(virtual_loop, OneAtATime(0.01)).run([Phase(duration=1.02, rate=10)], Metronome())
-    )
+    (tally,) = virtual_loop.run_until_complete(generator(virtual_loop, OneAtATime(0.01)).run([Phase(duration=1.02, rate=10)], Metronome()))
     assert list(tally.latencies[LoadOutcome.SUCCESS]) == pytest.approx([0.01] * 10)
 
 

@@ -64,7 +64,9 @@ def test_a_connection_this_side_closed_is_cancelled():
 
 def test_a_batch_has_an_outcome_for_each_pair():
     """The call itself succeeded."""
-    body = json.dumps({"results": [{"label": "exact_match"}, {"error": {"error_type": "empty_address"}}, {"error": {"error_type": "model_failed"}}]})
+    body = json.dumps(
+        {"results": [{"label": "exact_match"}, {"error": {"error_type": "empty_address"}}, {"error": {"error_type": "model_failed"}}]}
+    )
     verdict = judge(request(Kind.BATCH, 3), Answer(200, body.encode()))
     assert verdict.outcome is LoadOutcome.SUCCESS
     assert verdict.inferences == {LoadOutcome.SUCCESS: 1, LoadOutcome.INVALID: 1, LoadOutcome.ERROR: 1}

@@ -80,7 +80,12 @@ def test_a_load_of_nothing_has_a_report_too():
     """Nothing divides by nought."""
     measured = LoadReport.of(url="u", run="r", seed=1, phases=[Phase(duration=1, rate=1)], tallies=[Tally()], elapsed=0.0, stopped=True)
     found = report_json(measured, [])
-    assert (found["sent"], found["rate"], found["latency_seconds"]["all"], found["passed"]) == (0, {"intended": 1.0, "achieved": 0.0}, None, True)
+    assert (found["sent"], found["rate"], found["latency_seconds"]["all"], found["passed"]) == (
+        0,
+        {"intended": 1.0, "achieved": 0.0},
+        None,
+        True,
+    )
     assert "all                  0        -         -" in report_text(measured, [])
 
 

@@ -115,7 +115,9 @@ async def test_a_connection_that_was_idle_for_long_is_not_used_again():
     assert server.connections == 2
 
 
-@pytest.mark.parametrize("answer", [OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"), b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}"])
+@pytest.mark.parametrize(
+    "answer", [OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"), b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}"]
+)
 async def test_a_connection_the_server_closes_is_not_used_again(answer):
     """Whether it says so or is of the old kind."""
     server = Server(answer, OK)

@@ -76,9 +76,7 @@ def match(pairs, pipeline, *, max_batch_size=2, queue_size=100):
     async def sleep(seconds):
         slept.append(seconds)
 
-    matcher = FileMatcher(
-        pipeline=pipeline, clock=Clock(), run="run", max_batch_size=max_batch_size, queue_size=queue_size, sleep=sleep
-    )
+    matcher = FileMatcher(pipeline=pipeline, clock=Clock(), run="run", max_batch_size=max_batch_size, queue_size=queue_size, sleep=sleep)
     told = Told()
     summary = asyncio.run(matcher.match(pairs, results, told))
     return summary, results.written, slept, told

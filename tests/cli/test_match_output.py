@@ -74,8 +74,10 @@ def test_bytes_that_did_not_fit_the_encoding_come_out_as_they_went_in(tmp_path, 
             for row in pairs.rows():
                 results.write(RowResult(row=row, answer=ANSWER))
     added = b",exact_match,0.970000,0.010000,0.040000,0.950000,"
-    expected = source.read_bytes().replace(b"\r\n", added + b"\r\n").replace(
-        b"address2" + added, b"address2,label,similarity,p_not_match,p_partial_match,p_exact_match,error_type"
+    expected = (
+        source.read_bytes()
+        .replace(b"\r\n", added + b"\r\n")
+        .replace(b"address2" + added, b"address2,label,similarity,p_not_match,p_partial_match,p_exact_match,error_type")
     )
     assert target.read_bytes() == expected
 

@@ -38,6 +38,7 @@ def test_the_environment_is_read_by_the_settings_and_what_sets_up_opentelemetry(
         if "os.environ" in path.read_text(encoding="utf-8") or "os.getenv" in path.read_text(encoding="utf-8")
     }
     assert readers == {
+        "service/__main__.py",
         "service/app.py",
         "service/settings.py",
         "service/telemetry/sdk/exporters.py",

@@ -159,10 +159,10 @@ def test_no_metric_is_labelled_by_what_has_no_bound() -> None:
 
 def test_the_label_sets_of_the_requests_are_the_error_types() -> None:
     """Success without one, and each of the others with its own status."""
-    assert names.REQUEST_LABEL_SETS == (
-        {"status": "success"},
-        *({"status": error.outcome.value, "error.type": error.value} for error in ErrorType),
-    )
+    success, *others = names.REQUEST_LABEL_SETS
+
+    assert success == {"status": "success"}
+    assert others == [{"status": error.outcome.value, "error.type": error.value} for error in ErrorType]
 
 
 def test_closed_sets_are_those_of_the_code() -> None:
@@ -245,7 +245,11 @@ SOURCES = sorted([*ROOT.glob("service/**/*.py"), *ROOT.glob("cli/**/*.py")])
 
 def test_no_metric_or_attribute_name_is_written_outside_the_table() -> None:
     """A name in quotes elsewhere would be a second table."""
-    known = {name for name in (*(metric.name for metric in names.METRICS), *(a.name for a in names.INFERENCE_ATTRIBUTES)) if name.startswith("mgeo.")}
+    known = {
+        name
+        for name in (*(metric.name for metric in names.METRICS), *(a.name for a in names.INFERENCE_ATTRIBUTES))
+        if name.startswith("mgeo.")
+    }
     quoted = {f'"{name}"' for name in known} | {f"'{name}'" for name in known}
 
     found = {

@@ -81,7 +81,9 @@ def test_nothing_that_sounds_secret_is_plain_text() -> None:
     """A setting named after a key, token or password is a secret, a file or a yes or no."""
     suspicious = [name for name in NAMES if any(word in name for word in ("key", "token", "password", "secret"))]
 
-    assert {name: "SecretStr" in annotation(name) or "Path" in annotation(name) or annotation(name) == "<class 'bool'>" for name in suspicious} == {
+    assert {
+        name: "SecretStr" in annotation(name) or "Path" in annotation(name) or annotation(name) == "<class 'bool'>" for name in suspicious
+    } == {
         "api_keys": True,
         "api_keys_file": True,
         "hash_key_file": True,

@@ -22,7 +22,11 @@ def test_a_request_id_is_a_uuid_7_of_its_millisecond(milliseconds: int, nanoseco
     assert (made.version, made.variant, made.int >> 80) == (7, uuid.RFC_4122, milliseconds)
 
 
-@given(earlier=st.integers(0, (1 << 48) - 1), later=st.integers(0, (1 << 48) - 1), bits=st.tuples(st.binary(min_size=10, max_size=10), st.binary(min_size=10, max_size=10)))
+@given(
+    earlier=st.integers(0, (1 << 48) - 1),
+    later=st.integers(0, (1 << 48) - 1),
+    bits=st.tuples(st.binary(min_size=10, max_size=10), st.binary(min_size=10, max_size=10)),
+)
 def test_request_ids_sort_as_their_milliseconds(earlier: int, later: int, bits: tuple[bytes, bytes]) -> None:
     """As text, for that is how stores sort them."""
     if earlier > later:

@@ -597,7 +597,7 @@ async def test_it_is_ready_once_the_model_is_warm(scenes):
     assert reasons == ["the model has not been started", "the model is warming up", "", "the service is shutting down"]
 
 
-@pytest.mark.parametrize(("error", "code"), [(RuntimeError("x"), 73), (ModelPoisoned(ErrorType.DEVICE_FAILED), 71)])
+@pytest.mark.parametrize(("error", "code"), [(RuntimeError("x"), 74), (ModelPoisoned(ErrorType.DEVICE_FAILED), 71)])
 async def test_a_model_that_fails_its_warm_up_fails_the_start(scenes, error, code):
     """With the same exit code as was told before."""
     scene = await scenes(FakeModel(warmup_error=error), start=False)

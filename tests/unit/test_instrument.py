@@ -91,7 +91,9 @@ def test_one_call_leaves_one_line_one_row_one_span_and_one_count(watched: Watche
     assert similarity(FIRST, SECOND) == 0.5
     recording = shared.get()
     assert recording is not None
-    counted = [line for line in recording.exposition.render()[0].decode().splitlines() if line.startswith('mgeo_requests_total{error_type="",')]
+    counted = [
+        line for line in recording.exposition.render()[0].decode().splitlines() if line.startswith('mgeo_requests_total{error_type="",')
+    ]
 
     (line,) = watched.lines()
     (span,) = watched.spans.get_finished_spans()
@@ -143,7 +145,9 @@ def test_no_address_is_in_any_file(watched: Watched) -> None:
 
     files = [path for path in watched.folder.rglob("*") if path.is_file()]
     assert {path.name for path in files} >= {"inference.log", "telemetry.db", "hash.key"}
-    texts = [form for text in (FIRST[:6], SECOND[:6]) for form in (text.encode(), text.encode("utf-16-le"), json.dumps(text)[1:-1].encode())]
+    texts = [
+        form for text in (FIRST[:6], SECOND[:6]) for form in (text.encode(), text.encode("utf-16-le"), json.dumps(text)[1:-1].encode())
+    ]
     assert [path.name for path in files if any(text in path.read_bytes() for text in texts)] == []
 
 
@@ -181,7 +185,14 @@ def test_arguments_that_are_no_text_are_passed_over(watched: Watched) -> None:
 
 @pytest.mark.parametrize(
     ("argument", "length", "hashed"),
-    [("", 0, False), ("   ", 3, False), ("\ud800", 1, False), ("\x00", 1, False), ("甲" * 1_000_000, 1_000_000, True), ("甲\x00乙", 3, True)],
+    [
+        ("", 0, False),
+        ("   ", 3, False),
+        ("\ud800", 1, False),
+        ("\x00", 1, False),
+        ("甲" * 1_000_000, 1_000_000, True),
+        ("甲\x00乙", 3, True),
+    ],
 )
 def test_a_text_the_service_would_refuse_has_a_length_and_no_hash(watched: Watched, argument: str, length: int, hashed: bool) -> None:
     """And does not disturb the call."""
@@ -216,7 +227,9 @@ class Unmeasurable:
         raise OSError("no length")
 
 
-@pytest.mark.parametrize(("result", "length"), [("abc", 3), ([1, 2], 2), ({}, 0), (b"", 0), (None, None), (0.5, None), (Unmeasurable(), None)])
+@pytest.mark.parametrize(
+    ("result", "length"), [("abc", 3), ([1, 2], 2), ({}, 0), (b"", 0), (None, None), (0.5, None), (Unmeasurable(), None)]
+)
 def test_the_output_length_is_len_where_there_is_one(watched: Watched, result: object, length: int | None) -> None:
     """And the result is the very object the function returned."""
 
@@ -299,7 +312,9 @@ async def generate_async() -> Any:
 @pytest.mark.parametrize("function", [generate, generate_async, functools.partial(generate)])
 def test_a_generator_is_refused_at_decoration(function: Callable[..., Any]) -> None:
     """Its work is done after it returned."""
-    with pytest.raises(TypeError, match=r"^(generate|generate_async|partial) is a generator; put monitor_performance on the function that consumes it$"):
+    with pytest.raises(
+        TypeError, match=r"^(generate|generate_async|partial) is a generator; put monitor_performance on the function that consumes it$"
+    ):
         monitor_performance(function)
 
 

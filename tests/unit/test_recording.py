@@ -170,7 +170,9 @@ def test_closing_twice_is_harmless(recording: Recording) -> None:
 
 def newer_store(folder: Path) -> None:
     connection = sqlite3.connect(folder / "telemetry.db")
-    connection.execute("PRAGMA user_version = 1000000")
+    connection.execute("CREATE TABLE migration (name TEXT PRIMARY KEY) WITHOUT ROWID")
+    connection.execute("INSERT INTO migration VALUES ('m999_of_the_future')")
+    connection.commit()
     connection.close()
 
 
@@ -212,7 +214,7 @@ def test_a_gpu_that_is_insisted_on_and_absent_fails_the_start(tmp_path: Path, mo
         raise StartupError("no GPU")
 
     monkeypatch.setattr("service.recording.open_gpu_reader", refuse)
-    with pytest.raises(StartupError, match="^no GPU$"):
+    with pytest.raises(StartupError, match=r"^no GPU$"):
         Recording.open(settings_of(tmp_path), command="serve")
 
     assert not (tmp_path / "data").exists()

@@ -72,7 +72,9 @@ def test_the_log_schema_is_a_schema() -> None:
 def test_the_pages_are_written_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With their folder; a second time there is nothing to write."""
     assert main([], tmp_path) == 0
-    assert capsys.readouterr().out.splitlines() == [f"wrote {name}" for name in ("docs/telemetry.md", "docs/configuration.md", "docs/log-schema.json")]
+    assert capsys.readouterr().out.splitlines() == [
+        f"wrote {name}" for name in ("docs/telemetry.md", "docs/configuration.md", "docs/log-schema.json")
+    ]
     assert (tmp_path / "docs/telemetry.md").read_text(encoding="utf-8") == telemetry_page()
 
     assert main([], tmp_path) == 0
@@ -109,7 +111,13 @@ def test_the_check_of_fresh_pages_is_silent(tmp_path: Path, capsys: pytest.Captu
 def test_the_pages_are_made_on_their_own_by_the_module(tmp_path: Path) -> None:
     """`python -m service.reference`, in the folder it is run in."""
     done = subprocess.run(
-        [sys.executable, "-m", "service.reference"], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-m", "service.reference"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
 
     assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.glob("**/*.*"))] == sorted(PAGES)

@@ -141,7 +141,8 @@ def test_a_value_beyond_its_bound_is_refused_with_name_value_and_default(monkeyp
 def test_every_bound_is_tried_above() -> None:
     """A setting that gains a bound must be added to the table."""
     bounds = {
-        name.upper(): {type(bound).__name__ for bound in info.metadata} & {"Ge", "Gt", "Le", "Lt"} for name, info in Settings.model_fields.items()
+        name.upper(): {type(bound).__name__ for bound in info.metadata} & {"Ge", "Gt", "Le", "Lt"}
+        for name, info in Settings.model_fields.items()
     }
 
     assert {name: len(kinds) for name, kinds in bounds.items() if kinds} == {
@@ -153,10 +154,12 @@ def test_a_refusal_reads_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole line of one setting with a unit."""
     monkeypatch.setenv("MGEO_DEADLINE", "0")
 
-    assert refused() == [
+    (problem,) = refused()
+
+    assert problem == (
         "MGEO_DEADLINE = '0': Input should be greater than 0; the default is 10.0 seconds. "
-        "Time an inference may take; a caller's X-Request-Timeout may only shorten it.",
-    ]
+        "Time an inference may take; a caller's X-Request-Timeout may only shorten it."
+    )
 
 
 @pytest.mark.parametrize(
@@ -200,10 +203,7 @@ def test_all_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> N
         ),
         (
             {"queue_size": 8},
-            (
-                "MGEO_QUEUE_SIZE = 8 is smaller than MGEO_MAX_BATCH_SIZE = 32: "
-                "no batch could ever fill; raise the first or lower the second"
-            ),
+            ("MGEO_QUEUE_SIZE = 8 is smaller than MGEO_MAX_BATCH_SIZE = 32: no batch could ever fill; raise the first or lower the second"),
         ),
         (
             {"stuck_after": 0.5, "max_queue_delay": 1},
@@ -268,7 +268,9 @@ def test_a_file_in_the_home_of_nobody_is_refused(monkeypatch: pytest.MonkeyPatch
     """In words, not by a traceback."""
     monkeypatch.setenv("MGEO_CONFIG_FILE", "~no-such-user/mgeo.toml")
 
-    with pytest.raises(SettingsError, match=r"^MGEO_CONFIG_FILE = ~no-such-user/mgeo.toml: the home folder of ~no-such-user is not known; name a"):
+    with pytest.raises(
+        SettingsError, match=r"^MGEO_CONFIG_FILE = ~no-such-user/mgeo.toml: the home folder of ~no-such-user is not known; name a"
+    ):
         Settings.load()
 
 
@@ -289,7 +291,14 @@ def test_a_secret_is_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MGEO_API_KEYS", SECRET)
     settings = Settings.load()
 
-    printed = [repr(settings), str(settings), f"{settings}", str(settings.redacted()), settings.model_dump_json(), str(settings.model_dump())]
+    printed = [
+        repr(settings),
+        str(settings),
+        f"{settings}",
+        str(settings.redacted()),
+        settings.model_dump_json(),
+        str(settings.model_dump()),
+    ]
 
     assert [text for text in printed if "hunter" in text] == []
     assert settings.redacted()["api_keys"] == "**********"

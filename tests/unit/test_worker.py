@@ -293,8 +293,8 @@ async def test_a_poisoned_device_ends_the_process(scenes):
 @pytest.mark.parametrize(
     ("error", "reason", "code"),
     [
-        (RuntimeError("secret"), "the model failed its warm-up (RuntimeError)", 73),
-        (SystemExit(), "the model failed its warm-up (SystemExit)", 73),
+        (RuntimeError("secret"), "the model failed its warm-up (RuntimeError)", 74),
+        (SystemExit(), "the model failed its warm-up (SystemExit)", 74),
         (ModelPoisoned(ErrorType.DEVICE_FAILED), "the device failed in the model's warm-up", 71),
     ],
 )

@@ -28,7 +28,7 @@ from service.requeststore.packing import (
 )
 from service.telemetry.event import BatchMember, ExceptionFacts, Stage, StageTiming
 from service.telemetry.ids import trace_id_of
-from tests.inference_events import batch_events, events, request_ids
+from tests.strategies import batch_events, events, request_ids
 
 UUID = "0193f2a0-1111-7222-8333-444455556666"
 UUID_BYTES = bytes.fromhex("0193f2a0111172228333444455556666")

@@ -23,7 +23,8 @@ from service.requeststore.rows import (
     to_row,
 )
 from service.telemetry.event import Answer, CapturedText
-from tests.inference_events import batch_events, batch_of, events, refused, success
+from tests.inference_events import batch_of, refused, success
+from tests.strategies import batch_events, events
 
 
 class Numbers:

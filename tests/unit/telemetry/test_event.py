@@ -39,10 +39,9 @@ def draft_of(ticking: Any) -> EventDraft:
 
 def raised(error: BaseException) -> BaseException:
     """The exception with a traceback of its own."""
-    try:
-        raise error
-    except BaseException as caught:
-        return caught
+    with pytest.raises(type(error)):
+        fail_with(lambda: error)
+    return error
 
 
 # --- opening and closing ----------------------------------------------------------------------------------------------
@@ -217,7 +216,7 @@ class AddressError(Exception):
         return ADDRESS
 
 
-def fail_with(error: Callable[[], Exception]) -> None:
+def fail_with(error: Callable[[], BaseException]) -> None:
     address = ADDRESS
     if address:
         raise error()
@@ -331,9 +330,7 @@ def test_a_stage_has_its_offset_from_the_start_and_its_duration(ticking: Any) ->
     moments=st.lists(st.tuples(st.sampled_from(Stage), st.floats(-1e9, 1e9), st.floats(-1e9, 1e9))),
     closed=st.floats(-1e9, 1e9),
 )
-def test_no_moments_make_a_negative_offset_or_duration(
-    opened: float, moments: list[tuple[Stage, float, float]], closed: float
-) -> None:
+def test_no_moments_make_a_negative_offset_or_duration(opened: float, moments: list[tuple[Stage, float, float]], closed: float) -> None:
     """Whatever clocks said, and in whatever order: nothing below 0, every stage kept, and none longer than it was said to be."""
     readings = iter((opened, closed))
     draft = EventDraft.open(request_id="r", function="f", clock=Clock(monotonic=lambda: next(readings), unix_ns=lambda: 0))

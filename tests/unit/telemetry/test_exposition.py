@@ -24,7 +24,24 @@ if TYPE_CHECKING:
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
-DURATION_BOUNDARIES = ("0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.2", "0.4", "0.8", "1.5", "2.5", "5", "10", "30", "+Inf")
+DURATION_BOUNDARIES = (
+    "0.001",
+    "0.0025",
+    "0.005",
+    "0.01",
+    "0.025",
+    "0.05",
+    "0.1",
+    "0.2",
+    "0.4",
+    "0.8",
+    "1.5",
+    "2.5",
+    "5",
+    "10",
+    "30",
+    "+Inf",
+)
 SHORT_BOUNDARIES = ("1e-05", "0.0001", *DURATION_BOUNDARIES)
 BATCH_BOUNDARIES = ("1", "2", "4", "8", "16", "32", "64", "128", "256", "+Inf")
 STATUSES = ("success", "invalid", "overloaded", "timeout", "cancelled", "error")
@@ -103,7 +120,8 @@ AT_ONE = {
 def series(families: Iterable[Metric]) -> dict[str, float]:
     """The samples by series, each with its labels in order."""
     return {
-        sample.name + ("{" + ",".join(f'{name}="{sample.labels[name]}"' for name in sorted(sample.labels)) + "}" if sample.labels else ""): sample.value
+        sample.name
+        + ("{" + ",".join(f'{name}="{sample.labels[name]}"' for name in sorted(sample.labels)) + "}" if sample.labels else ""): sample.value
         for family in families
         for sample in family.samples
     }

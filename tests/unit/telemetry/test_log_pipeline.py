@@ -125,7 +125,9 @@ def test_an_event_that_is_no_inference_has_the_same_fields(signals: Any, writer:
     """Those that do not apply are null; it belongs to no trace, even inside one."""
     tracer = signals.telemetry.tracer_provider.get_tracer("test")
     with tracer.start_as_current_span("somebody else"):
-        pipeline_of(signals, writer).event(names.EventName.WORKER_RESTARTED, level="ERROR", function="worker", error_type=ErrorType.WORKER_DIED)
+        pipeline_of(signals, writer).event(
+            names.EventName.WORKER_RESTARTED, level="ERROR", function="worker", error_type=ErrorType.WORKER_DIED
+        )
 
     expected = dict.fromkeys((field.name for field in names.LOG_FIELDS), None) | {
         "timestamp": "2026-02-02T02:40:01.000000Z",

@@ -14,7 +14,8 @@ from service.errors import ErrorType
 from service.telemetry.log_record import encode, inference_record, plain_record
 from service.telemetry.log_schema import schema
 from service.telemetry.names import SEVERITIES, EventName
-from tests.inference_events import events, refused, success
+from tests.inference_events import refused, success
+from tests.strategies import events
 
 COMMITTED = Path(__file__).parents[3] / "docs" / "log-schema.json"
 VALIDATOR = jsonschema.Draft202012Validator(schema(), format_checker=jsonschema.FormatChecker())

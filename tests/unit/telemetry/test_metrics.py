@@ -36,9 +36,13 @@ def test_a_histogram_is_there_before_its_first_observation(signals: Any, instrum
     """Count and sum 0 in every series, so that the first observation is an increase."""
     points = signals.points()
 
-    histograms = {name: points[name] for name in ("mgeo.inference.duration", "mgeo.inference.stage.duration", "mgeo.batch.size", "mgeo.queue.wait")}
+    histograms = {
+        name: points[name] for name in ("mgeo.inference.duration", "mgeo.inference.stage.duration", "mgeo.batch.size", "mgeo.queue.wait")
+    }
     assert {name: sorted(series) for name, series in histograms.items()} == {
-        "mgeo.inference.duration": [(("status", status),) for status in ("cancelled", "error", "invalid", "overloaded", "success", "timeout")],
+        "mgeo.inference.duration": [
+            (("status", status),) for status in ("cancelled", "error", "invalid", "overloaded", "success", "timeout")
+        ],
         "mgeo.inference.stage.duration": [(("stage", stage),) for stage in ("clean", "deliver", "inference", "queue", "read", "tokenize")],
         "mgeo.batch.size": [()],
         "mgeo.queue.wait": [()],
@@ -83,7 +87,9 @@ def test_the_line_of_the_alert_is_a_boundary() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "within"), [(0.8, 1), (0.8000001, 0)])
-def test_a_duration_of_exactly_the_alerts_line_is_still_within_it(signals: Any, instruments: Instruments, seconds: float, within: int) -> None:
+def test_a_duration_of_exactly_the_alerts_line_is_still_within_it(
+    signals: Any, instruments: Instruments, seconds: float, within: int
+) -> None:
     """Boundaries include their own value."""
     instruments.inference_duration.record(seconds, {"status": "success"})
 

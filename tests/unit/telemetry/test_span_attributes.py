@@ -61,7 +61,10 @@ BARE = InferenceEvent(
 )
 BATCH = BatchEvent(
     batch_id="batch-1",
-    members=(BatchMember(request_id="r1", trace_id="a" * 32, span_id="b" * 16), BatchMember(request_id="r2", trace_id="c" * 32, span_id="d" * 16)),
+    members=(
+        BatchMember(request_id="r1", trace_id="a" * 32, span_id="b" * 16),
+        BatchMember(request_id="r2", trace_id="c" * 32, span_id="d" * 16),
+    ),
     started_unix_ns=1,
     duration=0.5,
     tokenize_duration=0.125,

@@ -33,14 +33,27 @@ class Received:
         self.metrics: list[Any] = []
 
     def spans(self) -> list[Any]:
-        return [span for request in self.traces for resource in request.resource_spans for scope in resource.scope_spans for span in scope.spans]
+        return [
+            span for request in self.traces for resource in request.resource_spans for scope in resource.scope_spans for span in scope.spans
+        ]
 
     def records(self) -> list[Any]:
-        return [record for request in self.logs for resource in request.resource_logs for scope in resource.scope_logs for record in scope.log_records]
+        return [
+            record
+            for request in self.logs
+            for resource in request.resource_logs
+            for scope in resource.scope_logs
+            for record in scope.log_records
+        ]
 
     def latest_metrics(self) -> dict[str, Any]:
         """The metrics of the newest collection by name."""
-        return {metric.name: metric for resource in self.metrics[-1].resource_metrics for scope in resource.scope_metrics for metric in scope.metrics}
+        return {
+            metric.name: metric
+            for resource in self.metrics[-1].resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+        }
 
 
 def _grpc_servicer(base: type, kept: list[Any], response: Callable[[], Any]) -> Any:
@@ -64,7 +77,8 @@ def grpc_receiver() -> Iterator[Received]:
         _grpc_servicer(logs_service_pb2_grpc.LogsServiceServicer, received.logs, logs_service_pb2.ExportLogsServiceResponse), server
     )
     metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(
-        _grpc_servicer(metrics_service_pb2_grpc.MetricsServiceServicer, received.metrics, metrics_service_pb2.ExportMetricsServiceResponse), server
+        _grpc_servicer(metrics_service_pb2_grpc.MetricsServiceServicer, received.metrics, metrics_service_pb2.ExportMetricsServiceResponse),
+        server,
     )
     server.start()
     yield received
@@ -84,7 +98,7 @@ def http_receiver() -> Iterator[Received]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *args: object) -> None:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

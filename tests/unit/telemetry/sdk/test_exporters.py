@@ -79,7 +79,9 @@ def test_the_protocol_is_the_variables_or_that_of_the_port(environ: dict[str, st
     assert otlp_over_http("traces", environ) is http
 
 
-@pytest.mark.parametrize(("port", "module"), [(4317, "opentelemetry.exporter.otlp.proto.grpc"), (4318, "opentelemetry.exporter.otlp.proto.http")])
+@pytest.mark.parametrize(
+    ("port", "module"), [(4317, "opentelemetry.exporter.otlp.proto.grpc"), (4318, "opentelemetry.exporter.otlp.proto.http")]
+)
 def test_the_exporters_are_those_of_the_protocol(monkeypatch: pytest.MonkeyPatch, port: int, module: str) -> None:
     """For all three signals."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")

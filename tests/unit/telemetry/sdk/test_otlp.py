@@ -235,7 +235,10 @@ def test_recording_after_the_shutdown_neither_raises_nor_exports(received: Any, 
 def test_many_threads_export_every_span_once(received: Any, ticking: Any) -> None:
     """Eight threads with 50 inferences each arrive as 400 distinct spans and 400 records."""
     service = Service(ticking)
-    threads = [threading.Thread(target=lambda worker=worker: [service.infer(f"request-{worker}-{number}") for number in range(50)]) for worker in range(8)]
+    threads = [
+        threading.Thread(target=lambda worker=worker: [service.infer(f"request-{worker}-{number}") for number in range(50)])
+        for worker in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -109,7 +109,9 @@ def test_the_sampler_of_the_environment_is_honoured(
     assert start(telemetry, flags=flags).is_recording() is recording
 
 
-def test_an_inference_that_is_not_sampled_still_has_its_ids(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, ticking: Any) -> None:
+def test_an_inference_that_is_not_sampled_still_has_its_ids(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, ticking: Any
+) -> None:
     """Its line and row must be found by them, although no span is."""
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
     recorder = recorder_on(request.getfixturevalue("telemetry"))
@@ -138,7 +140,10 @@ OURS = {"service.name": "mgeo", "service.version": "1.2.3", "service.instance.id
         ({}, {}),
         ({"OTEL_SERVICE_NAME": "addresses"}, {"service.name": "addresses"}),
         ({"OTEL_SERVICE_NAME": ""}, {}),
-        ({"OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test,team=a%20b"}, {"deployment.environment.name": "test", "team": "a b"}),
+        (
+            {"OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test,team=a%20b"},
+            {"deployment.environment.name": "test", "team": "a b"},
+        ),
         ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=addresses"}, {"service.name": "addresses"}),
         ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=a", "OTEL_SERVICE_NAME": "b"}, {"service.name": "b"}),
         ({"OTEL_RESOURCE_ATTRIBUTES": "service.instance.id=x"}, {}),
@@ -217,7 +222,9 @@ COMPONENT = {("otel.component.name", "otel.component.type")}
 
 
 @pytest.mark.parametrize("before", [None, "false"])
-def test_the_processors_of_the_exporters_tell_of_themselves(monkeypatch: pytest.MonkeyPatch, dead_endpoint: str, before: str | None) -> None:
+def test_the_processors_of_the_exporters_tell_of_themselves(
+    monkeypatch: pytest.MonkeyPatch, dead_endpoint: str, before: str | None
+) -> None:
     """Queue size and capacity from the start; the switch in the environment is as it was before."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", dead_endpoint)
     if before is not None:
