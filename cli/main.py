@@ -74,17 +74,15 @@ class LazyGroup(TyperGroup):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the program; the arguments of the process unless given. Returns the exit code."""
+    code: object = 0
     try:
         _program()(args, prog_name="mgeo")
     except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else 0
-    except StartupError as error:
-        print(f"mgeo: {error}", file=sys.stderr)
-        return error.exit_code
+        code = ended.code
     except ServiceError as error:
         print(f"mgeo: {error}", file=sys.stderr)
-        return 1
-    return 0
+        return error.exit_code if isinstance(error, StartupError) else 1
+    return code if isinstance(code, int) else 0
 
 
 def _print_version(asked: bool) -> None:

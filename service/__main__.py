@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -42,7 +43,13 @@ def run(settings: Settings) -> int:
         # uvicorn raises the signal again once it has shut down; by then everything is flushed and there is nothing to kill.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
-        server.run(sockets=[listener])
+        # Once the end has a reason of its own, which is told below, uvicorn's account of it would only be a traceback more.
+        logging.getLogger("uvicorn.error").addFilter(lambda _record: not ending.code)
+        try:
+            server.run(sockets=[listener])
+        except SystemExit:  # uvicorn's way to say that the lifespan did not start
+            if not ending.code:
+                raise
     finally:
         listener.close()
     if ending.code:

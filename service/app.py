@@ -30,6 +30,7 @@ from service.api.pages import Pages
 from service.api.requests import RequestsApi
 from service.api.story import StoryRenderer
 from service.telemetry.library_logs import LibraryLogHandler
+from service.telemetry.names import EventName
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -158,10 +159,12 @@ def _lifespan(runtime: Runtime, announce: Callable[[], None]) -> Callable[[FastA
         logging.getLogger().addHandler(handler)
         try:
             await runtime.start()
+            recording.log.event(EventName.SERVICE_STARTED)
             announce()
             yield
         finally:
             await runtime.stop(settings.shutdown_grace)
+            recording.log.event(EventName.SERVICE_STOPPED)
             await asyncio.to_thread(recording.close, settings.shutdown_grace)
             logging.getLogger().removeHandler(handler)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service.breaker import BreakerState
+from service.errors import ModelLoadError
 from service.inference import InferencePipeline
 from service.recording import Recording, database
 from service.requeststore.sqlite import SqliteRequestStore
@@ -142,7 +143,7 @@ def load(settings: ModelSettings) -> Model:
     """Load the model the settings name.
 
     Raises:
-        ModelLoadError: names the file and the fix.
+        ModelLoadError: names the setting, the file and the fix.
     """
     if settings.model == FAKE:
         from service.model.fake import FakeModel
@@ -151,4 +152,7 @@ def load(settings: ModelSettings) -> Model:
     from service.model.transformer import embedded_model_directory, load_model
 
     directory = embedded_model_directory() if settings.model == EMBEDDED else Path(settings.model).expanduser()
-    return load_model(directory, device=settings.device, threads=settings.threads or max(1, (os.cpu_count() or 1) - 1))
+    try:
+        return load_model(directory, device=settings.device, threads=settings.threads or max(1, (os.cpu_count() or 1) - 1))
+    except ModelLoadError as error:
+        raise ModelLoadError(f"MGEO_MODEL = {settings.model}: {error}") from error

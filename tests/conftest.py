@@ -19,8 +19,10 @@ from service.telemetry.sdk import setup
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A busy machine must not fail a property for its slowness.
-hypothesis.settings.register_profile("mgeo", deadline=None)
+# A busy machine must not fail a property for its slowness; CI repeats the same examples, developers look for new ones.
+hypothesis.settings.register_profile(
+    "mgeo", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], derandomize=bool(os.environ.get("CI"))
+)
 hypothesis.settings.load_profile("mgeo")
 
 OURS = ("OTEL_", "MGEO_")

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import sqlite3
 
-# A step takes some tens of milliseconds, for which other writers wait.
-_ROWS = 1000
+# A transaction of so many rows takes some tens of milliseconds, for which other writers wait.
+MAX_ROWS = 1000
 _PAGES = 256
+_SPARE = 67_108_864
 _NS = 1_000_000_000
 _ALWAYS = (1 << 63) - 1
 # The rows of a batch's members may come this much later than its own.
@@ -19,9 +20,9 @@ _LATE_NS = 60 * _NS
 _OLDEST = "SELECT id FROM inference WHERE started < :before ORDER BY started LIMIT :rows"
 _ANYTHING = """
     SELECT EXISTS (SELECT 1 FROM inference WHERE started < :before)
-        OR EXISTS (SELECT 1 FROM batch WHERE id = (SELECT min(id) FROM batch) AND started < :cutoff)
+        OR EXISTS (SELECT 1 FROM batch WHERE id = (SELECT min(id) FROM batch) AND started < :batches)
 """
-_BATCHES = "DELETE FROM batch WHERE id < (SELECT min(id) FROM batch) + :rows AND started < :before"
+_BATCHES = "DELETE FROM batch WHERE id < (SELECT min(id) FROM batch) + :rows AND started < :batches"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +31,24 @@ class Retention:
 
     Attributes:
         seconds: age at which a row goes.
-        max_bytes: the store on disk. Rows go from four fifths on, since the log of changes and free pages need room too.
+        max_bytes: the store on disk. A quarter of it, at most 64 MB, is for the log of changes and for what is being written.
     """
 
     seconds: float
     max_bytes: int
+
+    @property
+    def rows(self) -> int:
+        """Rows that a transaction may write or remove, so that its part of the log of changes stays in proportion."""
+        return max(min(self.max_bytes // 16_384, MAX_ROWS), 1)
+
+    @property
+    def _room(self) -> int:
+        return self.max_bytes - min(self.max_bytes // 4, _SPARE)
+
+    def is_exceeded(self, connection: sqlite3.Connection) -> bool:
+        """Whether the rows take more room than they may. Costs microseconds."""
+        return (_pragma(connection, "page_count") - _pragma(connection, "freelist_count")) * _pragma(connection, "page_size") > self._room
 
     def step(self, connection: sqlite3.Connection, unix_ns: int) -> bool:
         """Remove some rows, or give some free pages back to the disk; whether there may be more to do.
@@ -42,28 +56,30 @@ class Retention:
         Raises:
             sqlite3.Error: the store cannot be written; nothing was removed.
         """
-        page_bytes, pages, free = (_pragma(connection, what) for what in ("page_size", "page_count", "freelist_count"))
-        too_big = (pages - free) * page_bytes > self.max_bytes * 4 // 5
         cutoff = max(unix_ns - int(self.seconds * _NS), 0)
-        bounds = {"rows": _ROWS, "cutoff": cutoff, "before": _ALWAYS if too_big else cutoff}
+        if self.is_exceeded(connection):
+            bounds = {"rows": self.rows, "before": _ALWAYS, "batches": max(cutoff, unix_ns - _LATE_NS)}
+        else:
+            bounds = {"rows": self.rows, "before": cutoff, "batches": cutoff}
         if connection.execute(_ANYTHING, bounds).fetchone()[0]:
-            _remove(connection, bounds, unix_ns)
+            _remove(connection, bounds, cutoff)
             return True
-        if free and (pages * page_bytes > self.max_bytes * 4 // 5 or free > max(pages // 4, _PAGES)):
-            connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
+        free, pages = _pragma(connection, "freelist_count"), _pragma(connection, "page_count")
+        if free and (pages * _pragma(connection, "page_size") > self._room or free > max(pages // 4, _PAGES)):
+            # Not execute, which would stop after the first page.
+            connection.executescript(f"PRAGMA incremental_vacuum({_PAGES})")
             return True
         return False
 
 
-def _remove(connection: sqlite3.Connection, bounds: dict[str, int], unix_ns: int) -> None:
+def _remove(connection: sqlite3.Connection, bounds: dict[str, int], cutoff: int) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.execute(f"DELETE FROM captured_text WHERE inference IN ({_OLDEST})", bounds)  # noqa: S608 -- a constant
         connection.execute(f"DELETE FROM inference WHERE id IN ({_OLDEST})", bounds)  # noqa: S608 -- a constant
         left = connection.execute("SELECT min(started) FROM inference").fetchone()[0]
-        memberless = (unix_ns if left is None else left) - _LATE_NS
-        too_big = bounds["before"] == _ALWAYS
-        connection.execute(_BATCHES, {"rows": _ROWS, "before": max(bounds["cutoff"], memberless) if too_big else bounds["cutoff"]})
+        memberless = bounds["batches"] if left is None else max(min(bounds["batches"], left - _LATE_NS), cutoff)
+        connection.execute(_BATCHES, {"rows": bounds["rows"], "batches": memberless})
     except BaseException:
         connection.execute("ROLLBACK")
         raise

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 # Rows are to be found within a second of their event; a transaction five times a second costs next to nothing.
 INTERVAL = 0.2
-MAX_ROWS = 1000
 # Tidying up, and looking whether the file is still there, once in so many seconds.
 TIDY_EVERY = 1.0
 _NS = 1_000_000_000
@@ -183,8 +182,10 @@ class SqliteWriter:
             if self._clock.monotonic() >= self._tidy_at:
                 connection = self._tidy(connection)
             while self._pending or len(self._box):
-                self._pending = self._pending or self._box.take(MAX_ROWS)
+                self._pending = self._pending or self._box.take(self._retention.rows)
                 self._commit(connection)
+                if self._retention.is_exceeded(connection):
+                    self._retention.step(connection, self._clock.unix_ns())
         except Exception as error:  # noqa: BLE001 -- whatever happens to the disk or the file, the thread goes on
             self._failed(error)
         else:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextvars import Token
 
 request_id_var: ContextVar[str | None] = ContextVar("mgeo_request_id", default=None)
 _batch_id_var: ContextVar[str | None] = ContextVar("mgeo_batch_id", default=None)
@@ -30,7 +31,7 @@ def bind_request_id(request_id: str) -> Iterator[None]:
     try:
         yield
     finally:
-        request_id_var.reset(token)
+        _reset(request_id_var, token)
 
 
 @contextmanager
@@ -40,4 +41,10 @@ def bind_batch_id(batch_id: str) -> Iterator[None]:
     try:
         yield
     finally:
-        _batch_id_var.reset(token)
+        _reset(_batch_id_var, token)
+
+
+def _reset(variable: ContextVar[str | None], token: Token[str | None]) -> None:
+    # A coroutine that is dropped may be closed in another context, where the binding never was.
+    with suppress(ValueError):
+        variable.reset(token)

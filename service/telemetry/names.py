@@ -138,11 +138,17 @@ INFERENCE_ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute(name=FUNCTION, type="string", description="What was called: `match`, `match_batch`, or the decorated function's name."),
     Attribute(name=SPAN_STATUS, type="string", description="How the inference ended.", values=_OUTCOMES),
     Attribute(name=ERROR_TYPE, type="string", description="Why it did not succeed; absent on success.", values=_ERROR_TYPES),
-    Attribute(name=EXCEPTION_TYPE, type="string", description="Qualified name of the exception behind an error; its message is never recorded."),
+    Attribute(
+        name=EXCEPTION_TYPE, type="string", description="Qualified name of the exception behind an error; its message is never recorded."
+    ),
     Attribute(name=EXCEPTION_STACKTRACE, type="string", description="Frames of that exception as `file:line function`, innermost last."),
     Attribute(name=ADDRESS1_LENGTH, type="int", description="Characters of the first address as received."),
     Attribute(name=ADDRESS2_LENGTH, type="int", description="Characters of the second address as received."),
-    Attribute(name=ADDRESS1_HASH, type="string", description="HMAC-SHA256 of the cleaned first address, keyed per data folder, first 32 hex digits."),
+    Attribute(
+        name=ADDRESS1_HASH,
+        type="string",
+        description="HMAC-SHA256 of the cleaned first address, keyed per data folder, first 32 hex digits.",
+    ),
     Attribute(name=ADDRESS2_HASH, type="string", description="The same of the second address."),
     Attribute(name=TRUNCATED, type="boolean", description="Whether an address was cut before the model saw it."),
     Attribute(name=QUEUE_DEPTH, type="int", description="Inferences waiting when this one joined the queue."),
@@ -155,8 +161,16 @@ INFERENCE_ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute(name=PROBABILITY_NOT_MATCH, type="double", description="P(not_match), 0 to 1."),
     Attribute(name=PROBABILITY_PARTIAL_MATCH, type="double", description="P(partial_match), 0 to 1."),
     Attribute(name=PROBABILITY_EXACT_MATCH, type="double", description="P(exact_match), 0 to 1."),
-    Attribute(name=OUTPUT_LENGTH, type="int", description="Length of the result: characters of the label, or `len()` of what a decorated function returned."),
-    Attribute(name=GPU_ID, type="string[]", description="`hw.id` of each device in the nearest GPU sample; the following arrays are in this order."),
+    Attribute(
+        name=OUTPUT_LENGTH,
+        type="int",
+        description="Length of the result: characters of the label, or `len()` of what a decorated function returned.",
+    ),
+    Attribute(
+        name=GPU_ID,
+        type="string[]",
+        description="`hw.id` of each device in the nearest GPU sample; the following arrays are in this order.",
+    ),
     Attribute(name=GPU_UTILIZATION, type="double[]", description="Utilisation of each device, 0 to 1; -1 where the driver does not tell."),
     Attribute(name=GPU_MEMORY_USAGE, type="int[]", description="Bytes of device memory in use; -1 where the driver does not tell."),
     Attribute(name=GPU_MEMORY_LIMIT, type="int[]", description="Bytes of device memory there are; -1 where the driver does not tell."),
@@ -352,7 +366,7 @@ SDK_METRICS: tuple[Metric, ...] = tuple(
             f"otel.sdk.processor.{prefix}.queue.size",
             f"otel_sdk_processor_{prefix}_queue_size",
             Kind.GAUGE,
-            f"{{{'span' if item == 'span' else 'log_record'}}}",
+            f"{{{item}}}",
             f"{item.capitalize()}s in the SDK's queue now.",
             ("otel.component.name", "otel.component.type"),
         ),
@@ -404,20 +418,34 @@ DROP_REASONS: dict[str, tuple[str, ...]] = {
 }
 
 LOG_FIELDS: tuple[LogField, ...] = (
-    LogField(name="timestamp", types=("string",), format="date-time", description="UTC, RFC 3339 with microseconds: when the inference started, or when the event happened."),
-    LogField(name="level", types=("string",), values=SEVERITIES, description="By the outcome: ERROR for error, WARNING for overloaded and timeout, INFO otherwise."),
+    LogField(
+        name="timestamp",
+        types=("string",),
+        format="date-time",
+        description="UTC, RFC 3339 with microseconds: when the inference started, or when the event happened.",
+    ),
+    LogField(
+        name="level",
+        types=("string",),
+        values=SEVERITIES,
+        description="By the outcome: ERROR for error, WARNING for overloaded and timeout, INFO otherwise.",
+    ),
     LogField(name="event", types=("string",), values=tuple(EventName), description="What the line tells of."),
     LogField(name="service", types=("string",), description="`service.name` of the process."),
     LogField(name="instance", types=("string",), description="`service.instance.id` of the process; stable over restarts."),
     LogField(name="request_id", types=("string", "null"), description="Id of the inference."),
     LogField(name="trace_id", types=("string", "null"), description="32 hex digits."),
     LogField(name="span_id", types=("string", "null"), description="16 hex digits: the span `mgeo.inference`."),
-    LogField(name="function", types=("string", "null"), description="What was called; for `mgeo.library`, the name of the library's logger."),
+    LogField(
+        name="function", types=("string", "null"), description="What was called; for `mgeo.library`, the name of the library's logger."
+    ),
     LogField(name="status", types=("string", "null"), values=_OUTCOMES, description="How the inference ended."),
     LogField(name="latency_ms", types=("number", "null"), minimum=0, description="Milliseconds from start to end."),
     LogField(name="output_length", types=("integer", "null"), minimum=0, description="Length of the result; null without one."),
     LogField(name="error_type", types=("string", "null"), values=_ERROR_TYPES, description="Why it did not succeed; null on success."),
-    LogField(name="error_message", types=("string", "null"), description="The fixed text of the error type; never the message of an exception."),
+    LogField(
+        name="error_message", types=("string", "null"), description="The fixed text of the error type; never the message of an exception."
+    ),
     LogField(name="address1_length", types=("integer", "null"), minimum=0, description="Characters of the first address as received."),
     LogField(name="address2_length", types=("integer", "null"), minimum=0, description="Characters of the second address as received."),
     LogField(name="address1_hash", types=("string", "null"), description="Keyed hash of the cleaned first address."),

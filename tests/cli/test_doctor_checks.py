@@ -306,7 +306,7 @@ class TestService:
         ],
     )
     def test_a_taken_port_is_named_with_its_owner(self, alive, verdict, found):
-        """mgeo itself may have it."""
+        """The owner may be mgeo itself."""
         with closing(socket.create_server(("127.0.0.1", 0))) as server:
             port = server.getsockname()[1]
             finding = check_port("127.0.0.1", port, alive=lambda: alive, owner=lambda _: "python (pid 7)")
@@ -374,8 +374,10 @@ class TestTelemetry:
             (
                 {"OTEL_TRACES_SAMPLER": "parentbased_always_on"},
                 "warn",
-                "OTEL_TRACES_SAMPLER = parentbased_always_on: a caller's traceparent decides whether a trace is kept, "
-                "so traces no longer match metrics, log and store one to one",
+                (
+                    "OTEL_TRACES_SAMPLER = parentbased_always_on: a caller's traceparent decides whether a trace is kept, "
+                    "so traces no longer match metrics, log and store one to one"
+                ),
             ),
             ({"OTEL_SDK_DISABLED": "True"}, "warn", "OTEL_SDK_DISABLED = true: nothing leaves by OTLP; log, store and /metrics go on"),
         ],
@@ -425,7 +427,7 @@ class TestTelemetry:
         ],
     )
     def test_an_endpoint_is_taken_apart(self, url, over_http, parts):
-        """gRPC endpoints may lack the scheme; ports follow from the protocol."""
+        """Those of gRPC may lack the scheme; ports follow from the protocol."""
         endpoint = Endpoint(url=url, over_http=over_http, headers={}, signals=("traces",))
         assert (endpoint.host, endpoint.port, endpoint.path, endpoint.tls) == parts
 

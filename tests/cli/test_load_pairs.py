@@ -50,5 +50,5 @@ def test_a_file_without_pairs_is_refused_with_the_reason(tmp_path, content, reas
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     """With the system's reason."""
-    with pytest.raises(ValueError, match="none.csv cannot be read as UTF-8 CSV: .*No such file"):
+    with pytest.raises(ValueError, match=r"none\.csv cannot be read as UTF-8 CSV: .*No such file"):
         read_pairs(tmp_path / "none.csv")

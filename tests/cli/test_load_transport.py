@@ -160,6 +160,7 @@ async def test_a_closed_connection_cannot_be_used():
     """Nor one that was never opened."""
     with pytest.raises(ConnectionFailed, match="the connection is closed"):
         await LoadConnection().exchange(b"")
+    LoadConnection().close()
 
 
 async def test_a_cancelled_request_reaches_the_server_and_then_goes():

@@ -18,9 +18,10 @@ ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "transformers", "fastapi", "opentelemetry", "pydantic", "rich", "uvicorn", "sqlite3", "numpy", "asyncio")
 SHOW_HEAVY = f"""
 import json, sys
+before = set(sys.modules)
 from cli.main import main
 code = main(sys.argv[1:])
-sys.stderr.write(json.dumps([code, [name for name in {HEAVY!r} if name in sys.modules]]))
+sys.stderr.write(json.dumps([code, [name for name in {HEAVY!r} if name in sys.modules and name not in before]]))
 """
 
 
@@ -72,8 +73,8 @@ def test_the_version_is_that_of_the_project(capsys):
 
 
 def test_a_mistyped_command_is_answered_with_the_nearest(capsys):
-    """`mgeo lod` is a wrong usage; the message knows `load`."""
-    assert main(["lod"]) == 2
+    """`mgeo loadd` is a wrong usage; the message knows `load`."""
+    assert main(["loadd"]) == 2
     assert "Did you mean 'load'?" in capsys.readouterr().err
 
 

@@ -118,12 +118,12 @@ def test_many_rows_keep_their_order_and_lose_no_event(tmp_path, data_dir):
     source, target = tmp_path / "in.csv", tmp_path / "out.csv"
     with source.open("w", encoding="utf-8") as file:
         file.write("address1,address2\n")
-        file.writelines(f"北京市{number}号,北京市{number}号\n" for number in range(3_000))
+        file.writelines(f"北京市{number}号,北京市{number}号\n" for number in range(1_000))
     assert main(["match", "--input", str(source), "--output", str(target), *MODEL]) == 0
     rows = target.read_text(encoding="utf-8").splitlines()
-    assert len(rows) == 3_001
+    assert len(rows) == 1_001
     assert all(row.startswith(f"北京市{number}号,") for number, row in enumerate(rows[1:]))
-    assert len(logged(data_dir)) == stored(data_dir) == 3_000
+    assert len(logged(data_dir)) == stored(data_dir) == 1_000
 
 
 def test_an_output_that_is_there_is_not_replaced_unasked(tmp_path, capsys):
@@ -206,4 +206,11 @@ def test_a_model_that_is_beyond_repair_ends_the_file(tmp_path):
     with pytest.raises(StartupError, match=r"out\.csv was left as it was") as raised:
         run(matching(tmp_path, FakeModel(error=ModelPoisoned(ErrorType.DEVICE_FAILED))))
     assert raised.value.exit_code not in {0, 1, 2, 78, 130}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "var"]
+
+
+def test_a_model_that_does_not_warm_up_is_said_before_any_row(tmp_path):
+    """As the service would not start with it."""
+    with pytest.raises(StartupError):
+        run(matching(tmp_path, FakeModel(warmup_error=ModelPoisoned(ErrorType.DEVICE_FAILED))))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "var"]

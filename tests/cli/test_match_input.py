@@ -98,13 +98,13 @@ def test_a_file_without_the_columns_is_refused(tmp_path, content, reason):
 @pytest.mark.parametrize("encoding", ["klingon", "base64"])
 def test_an_encoding_that_is_none_is_refused(tmp_path, encoding):
     """With common ones."""
-    with pytest.raises(UnusableInput, match="there is no encoding .*; common are utf-8, gb18030"):
+    with pytest.raises(UnusableInput, match=r"there is no encoding .*; common are utf-8, gb18030"):
         PairFile(written(tmp_path, "address1,address2\n"), encoding=encoding)
 
 
 def test_a_file_that_cannot_be_opened_is_refused(tmp_path):
     """With the system's reason."""
-    with pytest.raises(UnusableInput, match="none.csv cannot be read: No such file"):
+    with pytest.raises(UnusableInput, match=r"none\.csv cannot be read: No such file"):
         PairFile(tmp_path / "none.csv")
     with pytest.raises(UnusableInput, match="cannot be read: Is a directory"):
         PairFile(tmp_path)

@@ -69,10 +69,12 @@ def test_bytes_that_did_not_fit_the_encoding_come_out_as_they_went_in(tmp_path, 
     line = "北京市朝阳区建国路88号,上海市\r\n".encode(encoding.removesuffix("-sig"))
     header = b"\xef\xbb\xbf" if encoding == "utf-8-sig" else b""
     source.write_bytes(header + b"address1,address2\r\n" + line * 10 + b"\xff,x\r\n")
-    with PairFile(source, encoding=encoding.removesuffix("-sig")) as pairs:
-        with ResultFile(target, header=pairs.header, encoding=pairs.encoding, line_end=pairs.line_end) as results:
-            for row in pairs.rows():
-                results.write(RowResult(row=row, answer=ANSWER))
+    with (
+        PairFile(source, encoding=encoding.removesuffix("-sig")) as pairs,
+        ResultFile(target, header=pairs.header, encoding=pairs.encoding, line_end=pairs.line_end) as results,
+    ):
+        for row in pairs.rows():
+            results.write(RowResult(row=row, answer=ANSWER))
     added = b",exact_match,0.970000,0.010000,0.040000,0.950000,"
     expected = (
         source.read_bytes()
@@ -84,7 +86,7 @@ def test_bytes_that_did_not_fit_the_encoding_come_out_as_they_went_in(tmp_path, 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     """Before any row is answered."""
-    with pytest.raises(UnusableOutput, match="out.csv cannot be written .No such file or directory.; it was left as it was"):
+    with pytest.raises(UnusableOutput, match=r"out\.csv cannot be written \(No such file or directory\); it was left as it was"):
         result_file(tmp_path / "nowhere" / "out.csv")
 
 

@@ -1,7 +1,8 @@
 """`python -m service` with a model that does what the texts say: run as a script, it is a server for tests.
 
 An address with `坏` makes its batch raise, quoting it; with `慢` the run takes 0.3 s; with `卡` it never comes back; with `毒` the
-device is beyond repair. Every run takes as many seconds as the first argument says, 0 without one.
+device is beyond repair. Every run takes as many seconds as the first argument says; with a negative number the model fails its
+warm-up, quoting an address.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ class ObedientModel(FakeModel):
         super().__init__()
         self._seconds = seconds
 
+    def warmup(self):
+        if self._seconds < 0:
+            raise ValueError("cannot tokenize 浙江省杭州市")
+
     def predict(self, pairs):
         texts = "".join(pair.address1 + pair.address2 for pair in pairs)
         if self._seconds:
@@ -41,6 +46,6 @@ class ObedientModel(FakeModel):
 
 
 if __name__ == "__main__":
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 0.0
+    seconds = float(sys.argv[1])
     program.build = functools.partial(program.build, model=ObedientModel(seconds))
     sys.exit(program.main())

@@ -132,7 +132,7 @@ async def test_captured_text_is_in_the_embedded_store_and_its_story_alone(start)
     """With `capture_text=all` the story shows the two texts, marked; every other signal is as it was."""
     service = await start(model=QuotingModel(), capture_text="all")
     await service.client.post("/v1/match", json=PAIR, headers={"X-Request-ID": "kept"})
-    await service.written(inferences=1, lines=2)
+    await service.written(inferences=1, lines=3)
     let_out = await everything_let_out(service)
     assert [name for name, content in let_out.items() if leaks(content)] == ["answers"]
     assert {Path(name).name.partition("-")[0] for name in leaking_files(service.data_dir)} == {"telemetry.db"}
@@ -150,7 +150,7 @@ async def test_failed_text_is_kept_of_failures_alone(start):
     service = await start(capture_text="failed")
     await service.client.post("/v1/match", json={"address1": OTHER, "address2": OTHER}, headers={"X-Request-ID": "well"})
     await service.client.post("/v1/match", json={"address1": ADDRESS, "address2": ""}, headers={"X-Request-ID": "ill"})
-    await service.written(inferences=2, lines=3)
+    await service.written(inferences=2, lines=4)
     texts = {
         request_id: (await service.client.get(f"/v1/requests/{request_id}")).json()["attempts"][0]["text"] for request_id in ("well", "ill")
     }

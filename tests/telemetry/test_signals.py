@@ -181,7 +181,7 @@ async def test_success(start, gate):
             "http.request.method=POST,http.response.status_code=200,http.route=/v1/match,network.protocol.version=1.1,url.scheme=http": 1
         },
     }
-    await service.written(inferences=1, lines=2)
+    await service.written(inferences=1, lines=3)
     line = {
         **NULLS,
         "timestamp": "2026-02-02T02:40:00.000000Z",
@@ -334,7 +334,7 @@ async def test_invalid(start):
             "http.request.method=POST,http.response.status_code=422,http.route=/v1/match,network.protocol.version=1.1,url.scheme=http": 1
         },
     }
-    await service.written(inferences=1, lines=2)
+    await service.written(inferences=1, lines=3)
     line = {
         **NULLS,
         "timestamp": "2026-02-02T02:40:00.000000Z",
@@ -452,7 +452,7 @@ async def test_overloaded(start, gate):
             "error.type=503,http.request.method=POST,http.response.status_code=503,http.route=/v1/match,network.protocol.version=1.1,url.scheme=http": 1
         },
     }
-    await service.written(inferences=1, lines=2)
+    await service.written(inferences=1, lines=3)
     line = {
         **NULLS,
         "timestamp": "2026-02-02T02:40:00.250000Z",
@@ -600,7 +600,7 @@ async def test_timeout(start, gate):
             "error.type=504,http.request.method=POST,http.response.status_code=504,http.route=/v1/match,network.protocol.version=1.1,url.scheme=http": 1
         },
     }
-    await service.written(inferences=1, lines=2)
+    await service.written(inferences=1, lines=3)
     line = {
         **NULLS,
         "timestamp": "2026-02-02T02:40:00.000000Z",
@@ -772,7 +772,7 @@ async def test_cancelled(start, gate):
             "http.request.method=POST,http.response.status_code=499,http.route=/v1/match,network.protocol.version=1.1,url.scheme=http": 1
         },
     }
-    await service.written(inferences=1, lines=2)
+    await service.written(inferences=1, lines=3)
     line = {
         **NULLS,
         "timestamp": "2026-02-02T02:40:00.000000Z",
@@ -942,7 +942,7 @@ async def test_error(start, gate):
             "error.type=500,http.request.method=POST,http.response.status_code=500,http.route=/v1/match,network.protocol.version=1.1,url.scheme=http": 1
         },
     }
-    await service.written(inferences=1, lines=2)
+    await service.written(inferences=1, lines=3)
     line = {
         **NULLS,
         "timestamp": "2026-02-02T02:40:00.000000Z",

@@ -52,8 +52,8 @@ async def test_a_callers_traceparent_is_continued_and_recorded_whatever_its_flag
     assert response.headers["server-timing"].startswith(f'trace;desc="00-{CALLERS_TRACE}-{server.context.span_id:016x}-01", ')
     (link,) = service.span("mgeo.batch").links
     assert f"{link.context.trace_id:032x}" == CALLERS_TRACE
-    await service.written(inferences=1, lines=2)
-    assert service.log_lines()[1]["trace_id"] == CALLERS_TRACE
+    await service.written(inferences=1, lines=3)
+    assert service.log_lines()[-1]["trace_id"] == CALLERS_TRACE
     (attempt,) = (await service.client.get("/v1/requests/traced")).json()["attempts"]
     assert attempt["trace_id"] == CALLERS_TRACE
 
@@ -76,7 +76,7 @@ async def test_a_repeated_request_id_has_one_trace_and_a_story_of_every_attempt(
     spans = [span for span in service.spans() if span.name != "mgeo.batch"]
     assert len(spans) == 6
     assert {in_hex(span) for span in spans} == {hashlib.blake2b(b"again", digest_size=16).hexdigest()}
-    await service.written(inferences=3, lines=4)
+    await service.written(inferences=3, lines=5)
     story = (await service.client.get("/v1/requests/again")).json()
     assert [(attempt["outcome"]["status"], attempt["started"]) for attempt in story["attempts"]] == [
         ("success", "2026-02-02T02:40:00.000000Z"),

@@ -32,5 +32,5 @@ def test_a_file_in_its_place_is_named_with_the_setting_and_the_fix(tmp_path: Pat
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path, monkeypatch) -> None:
     """The superuser may write anywhere, so the system's answer is made up here."""
     monkeypatch.setattr(os, "access", lambda _path, _mode: False)
-    with pytest.raises(StartupError, match="MGEO_DATA_DIR: the data folder .* cannot be written; make it writable"):
+    with pytest.raises(StartupError, match=r"MGEO_DATA_DIR: the data folder .* cannot be written; make it writable"):
         prepare_data_dir(tmp_path)

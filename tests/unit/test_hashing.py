@@ -107,19 +107,19 @@ def test_a_short_key_file_names_the_setting_and_how_to_write_one(tmp_path: Path,
 
 def test_a_missing_key_file_names_the_setting_and_the_fix(tmp_path: Path) -> None:
     """An operator who names a file wants that file: none is made in its place."""
-    with pytest.raises(StartupError, match="MGEO_HASH_KEY_FILE = .*/absent: cannot be read .* name a readable file"):
+    with pytest.raises(StartupError, match=r"MGEO_HASH_KEY_FILE = .*/absent: cannot be read .* name a readable file"):
         load_hash_key(tmp_path, tmp_path / "absent")
 
 
 def test_a_damaged_key_of_the_data_folder_is_not_replaced_silently(tmp_path: Path) -> None:
     """A new key would lose every earlier hash; that is for a person to decide."""
     (tmp_path / "hash.key").write_text("short")
-    with pytest.raises(StartupError, match="hash.key: has 5 bytes, at least 32 are needed; remove it"):
+    with pytest.raises(StartupError, match=r"hash\.key: has 5 bytes, at least 32 are needed; remove it"):
         load_hash_key(tmp_path)
 
 
 def test_a_key_that_cannot_be_read_names_the_data_folder(tmp_path: Path) -> None:
     """A folder in the key's place stands for whatever makes it unreadable."""
     (tmp_path / "hash.key").mkdir()
-    with pytest.raises(StartupError, match="MGEO_DATA_DIR: .*hash.key cannot be used"):
+    with pytest.raises(StartupError, match=r"MGEO_DATA_DIR: .*hash\.key cannot be used"):
         load_hash_key(tmp_path)

@@ -146,7 +146,9 @@ os._exit(0)
 
 def test_a_forked_child_neither_keeps_nor_frees_its_parents_slot(tmp_path: Path) -> None:
     """While the parent lives the slot is the parent's; when it has ended the child may take it."""
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORK, str(tmp_path)], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORK, str(tmp_path)], capture_output=True, text=True, timeout=30, check=True
+    )
     assert done.stdout.split() == ["1", "0"]
 
 
@@ -160,7 +162,7 @@ def test_a_command_that_cannot_be_a_file_name_is_refused(tmp_path: Path, command
 def test_an_unusable_locks_folder_is_named(tmp_path: Path) -> None:
     """The start says which file cannot be used and how to mend it."""
     (tmp_path / "locks").write_text("")
-    with pytest.raises(StartupError, match="MGEO_DATA_DIR: .*/locks cannot be used .*; make it writable"):
+    with pytest.raises(StartupError, match=r"MGEO_DATA_DIR: .*/locks cannot be used .*; make it writable"):
         claim(tmp_path, "serve")
 
 
@@ -168,7 +170,7 @@ def test_when_all_slots_are_taken_the_fix_is_another_folder(tmp_path: Path, monk
     """The number of processes in one folder is bounded."""
     monkeypatch.setattr(instance, "MAX_SLOTS", 1)
     first = claim(tmp_path, "serve")
-    with pytest.raises(StartupError, match="1 processes of `mgeo serve` use the data folder .*; give some another MGEO_DATA_DIR"):
+    with pytest.raises(StartupError, match=r"1 processes of `mgeo serve` use the data folder .*; give some another MGEO_DATA_DIR"):
         claim(tmp_path, "serve")
     first.release()
 

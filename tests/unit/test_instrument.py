@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import gc
 import gzip
@@ -470,6 +471,27 @@ def test_a_coroutine_that_is_closed_is_cancelled_too(watched: Watched) -> None:
 
     (line,) = watched.lines()
     assert (line["status"], line["error_type"]) == ("cancelled", "caller_cancelled")
+
+
+def test_a_coroutine_dropped_in_another_context_is_closed_and_recorded(watched: Watched) -> None:
+    """The garbage collector runs where it likes."""
+
+    class Never:
+        def __await__(self) -> Iterator[None]:
+            """Wait for ever."""
+            while True:
+                yield
+
+    @monitor_performance
+    async def work() -> None:
+        await Never()
+
+    coroutine = work()
+    contextvars.copy_context().run(coroutine.send, None)
+    coroutine.close()
+
+    (line,) = watched.lines()
+    assert (line["status"], current_request_id()) == ("cancelled", None)
 
 
 async def test_an_exception_of_a_coroutine_is_the_same_object(watched: Watched) -> None:

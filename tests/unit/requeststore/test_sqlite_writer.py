@@ -237,7 +237,9 @@ def test_closing_has_a_bound(path: Path) -> None:
     writer.close(DEADLINE)
 
 
-@pytest.mark.parametrize("changes", [{"output_length": 1 << 70}, {"started_unix_ns": None}, {"duration": "fast"}, {"queue_depth": object()}])
+@pytest.mark.parametrize(
+    "changes", [{"output_length": 1 << 70}, {"started_unix_ns": None}, {"duration": "fast"}, {"queue_depth": object()}]
+)
 def test_an_event_that_no_row_can_hold_is_dropped_alone(path: Path, changes: dict[str, Any]) -> None:
     """It does not keep the others waiting for ever."""
     writer = open_writer(path)
@@ -300,7 +302,7 @@ def test_a_damaged_store_that_cannot_be_renamed_is_said(path: Path, monkeypatch)
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", no_rename)
-        with pytest.raises(StartupError, match="the store .* cannot be used: Permission denied"):
+        with pytest.raises(StartupError, match=r"the store .* cannot be used: Permission denied"):
             open_writer(path)
 
 
@@ -346,7 +348,7 @@ def test_a_store_of_a_newer_version_is_refused_at_start(path: Path) -> None:
     open_writer(path).close(DEADLINE)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("INSERT INTO migration VALUES ('m999_of_tomorrow')")
-    with pytest.raises(StartupError, match="written by a newer version .* use that version, or another MGEO_DATA_DIR"):
+    with pytest.raises(StartupError, match=r"written by a newer version .* use that version, or another MGEO_DATA_DIR"):
         open_writer(path)
     assert rows(path, "SELECT count(*) FROM migration") == [4]
 
@@ -465,7 +467,9 @@ def test_after_kill_9_every_row_that_was_reported_is_there(path: Path, after: in
 def test_events_of_many_threads_are_each_written_once(path: Path) -> None:
     """Four threads, as a server with a model thread and an event loop has them."""
     writer = open_writer(path)
-    threads = [threading.Thread(target=lambda start=start: [writer.add(e) for e in numbered(1000, start)]) for start in (0, 1000, 2000, 3000)]
+    threads = [
+        threading.Thread(target=lambda start=start: [writer.add(e) for e in numbered(1000, start)]) for start in (0, 1000, 2000, 3000)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
+from typing import TYPE_CHECKING
 
 import pytest
 
 from service.telemetry.context import bind_batch_id, bind_request_id, current_batch_id, current_request_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def test_outside_a_request_there_is_no_id() -> None:
@@ -36,6 +41,20 @@ def test_request_and_batch_do_not_disturb_one_another() -> None:
     """Two variables."""
     with bind_request_id("request-1"), bind_batch_id("batch-1"):
         assert (current_request_id(), current_batch_id()) == ("request-1", "batch-1")
+
+
+def test_a_binding_that_ends_in_another_context_does_no_harm() -> None:
+    """A coroutine that nobody finished may be closed by the garbage collector, anywhere."""
+
+    def work() -> Iterator[None]:
+        with bind_request_id("request-1"), bind_batch_id("batch-1"):
+            yield
+
+    generator = work()
+    with bind_request_id("request-2"):
+        contextvars.copy_context().run(next, generator)
+        generator.close()
+        assert (current_request_id(), current_batch_id()) == ("request-2", None)
 
 
 def test_another_thread_starts_without_an_id() -> None:

@@ -338,7 +338,7 @@ def test_the_number_of_processes_in_one_folder_is_bounded(tmp_path: Path, monkey
     """The fix is another folder."""
     monkeypatch.setattr(log_file, "MAX_WRITERS", 1)
     claim = claim_log_file(tmp_path)
-    with pytest.raises(StartupError, match="1 processes write logs in .*; give some a data folder of their own"):
+    with pytest.raises(StartupError, match=r"1 processes write logs in .*; give some a data folder of their own"):
         claim_log_file(tmp_path)
     claim.lock.release()
 

@@ -53,7 +53,7 @@ def test_every_field_is_required_and_no_other_allowed() -> None:
     ],
 )
 def test_types_values_and_bounds_come_from_the_names_table(name: str, described: dict[str, object]) -> None:
-    """null is among the values of a field that may be null."""
+    """Null is among the values of a field that may be null."""
     found = dict(schema()["properties"][name])
     assert found.pop("description")
     assert found == described

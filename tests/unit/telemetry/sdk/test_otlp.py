@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +24,7 @@ from service.telemetry.sdk import setup
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+ROOT = Path(__file__).parents[4]
 REQ_1_TRACE = bytes.fromhex("77a85bff5dd350f1d6d66f116fe042a9")
 
 
@@ -230,6 +235,51 @@ def test_recording_after_the_shutdown_neither_raises_nor_exports(received: Any, 
 
     assert len(received.spans()) == arrived
     assert service.recorder.active == 0
+
+
+FORKING = """
+import multiprocessing
+from service import monitor_performance
+
+@monitor_performance
+def infer(addr1: str, addr2: str) -> int:
+    return 1
+
+def work() -> None:
+    infer("a", "b")
+
+infer("a", "b")
+workers = [multiprocessing.get_context("fork").Process(target=work) for _ in range(2)]
+for worker in workers:
+    worker.start()
+for worker in workers:
+    worker.join(30)
+infer("a", "b")
+"""
+
+
+@pytest.mark.slow
+def test_forked_workers_are_instances_of_their_own(received: Any, tmp_path: Path) -> None:
+    """Two inferences of the parent and one of each worker arrive once; nobody sends the counts of another."""
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "MGEO_GPU": "off"}
+    exported = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint,
+        "OTEL_EXPORTER_OTLP_PROTOCOL": received.protocol,
+        "OTEL_METRIC_EXPORT_INTERVAL": "20",
+    }
+    subprocess.run([sys.executable, "-c", FORKING], cwd=tmp_path, env=environ | exported, timeout=60, check=True)
+
+    counts = {
+        attributes(resource.resource)["service.instance.id"]: sum(point.as_int for point in metric.sum.data_points)
+        for request in received.metrics
+        for resource in request.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        if metric.name == "mgeo.requests"
+    }
+    assert sorted(counts.values()) == [1, 1, 2]
+    assert len({span.span_id for span in received.spans()}) == len(received.spans()) == 4
+    assert len(received.records()) == 4
 
 
 def test_many_threads_export_every_span_once(received: Any, ticking: Any) -> None:

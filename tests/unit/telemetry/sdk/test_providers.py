@@ -16,7 +16,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from service.errors import StartupError
+from service.telemetry import names
 from service.telemetry.event import EventDraft
+from service.telemetry.exposition import Exposition
 from service.telemetry.log_pipeline import LogPipeline
 from service.telemetry.metrics import Instruments
 from service.telemetry.otel_recorder import OtelRecorder
@@ -240,6 +242,39 @@ def test_the_processors_of_the_exporters_tell_of_themselves(
         "otel.sdk.processor.log.queue.capacity": COMPONENT,
         "otel.sdk.processor.log.queue.size": COMPONENT,
     }
+    telemetry.shutdown(0.1)
+
+
+def test_the_self_metrics_are_those_of_the_names_table(
+    monkeypatch: pytest.MonkeyPatch, hanging_endpoint: str, eventually: Callable[..., None]
+) -> None:
+    """Name, unit and labels by OTLP, and the name a scrape shows, once some have left the queue and some were dropped."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", hanging_endpoint)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "5")
+    for kind in ("BSP", "BLRP"):
+        monkeypatch.setenv(f"OTEL_{kind}_MAX_QUEUE_SIZE", "1")
+        monkeypatch.setenv(f"OTEL_{kind}_MAX_EXPORT_BATCH_SIZE", "1")
+    reader, exposition = InMemoryMetricReader(), Exposition()
+    telemetry = set_up(metric_readers=[reader, exposition.reader])
+    tracer, logger = telemetry.tracer_provider.get_tracer("test"), telemetry.logger_provider.get_logger("test")
+
+    def has_dropped() -> bool:
+        tracer.start_span("work").end()
+        logger.emit(body="work")
+        seen = series(reader)
+        processed = [seen.get(f"otel.sdk.processor.{kind}.processed", set()) for kind in ("span", "log")]
+        return all(len(labels) == 2 for labels in processed)
+
+    eventually(has_dropped)
+    data = reader.get_metrics_data()
+    assert data is not None
+    seen = {(metric.name, metric.unit) for scope in data.resource_metrics[0].scope_metrics for metric in scope.metrics}
+    assert seen == {(metric.name, metric.unit) for metric in names.SDK_METRICS}
+    assert {name: set().union(*labels) for name, labels in series(reader).items()} == {
+        metric.name: set(metric.attributes) for metric in names.SDK_METRICS
+    }
+    shown = {line.partition("{")[0] for line in exposition.render()[0].decode().splitlines() if not line.startswith("#")}
+    assert shown - {"target_info"} == {metric.prometheus for metric in names.SDK_METRICS}
     telemetry.shutdown(0.1)
 
 
