@@ -96,7 +96,7 @@ class _Ending:
 
 def _uvicorn(app: object, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
-        app,  # type: ignore[arg-type] -- an ASGI callable
+        app,  # type: ignore[arg-type]  # an ASGI callable
         http="httptools",
         ws="none",
         lifespan="on",

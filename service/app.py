@@ -34,6 +34,7 @@ from service.telemetry.names import EventName
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from fastapi import APIRouter
     from opentelemetry.trace import Span
@@ -61,9 +62,7 @@ def create_app(runtime: Runtime, *, announce: Callable[[], None] = lambda: None)
         StartupError: the API keys cannot be read.
     """
     settings, recording = runtime.settings, runtime.recording
-    keys = KeyRing.load(
-        keys=settings.api_keys.get_secret_value() if settings.api_keys is not None else None, file=settings.api_keys_file
-    )
+    keys = KeyRing.load(keys=settings.api_keys.get_secret_value() if settings.api_keys is not None else None, file=settings.api_keys_file)
     pages = Pages(assets=load_assets(), version=version("mgeo"), needs_key=bool(keys))
     app = FastAPI(
         title="MGeo",
@@ -78,8 +77,8 @@ def create_app(runtime: Runtime, *, announce: Callable[[], None] = lambda: None)
             Middleware(ProblemMiddleware),
             Middleware(AuthMiddleware, keys=keys, metrics_need_key=settings.metrics_need_key, key_form=pages.key_form),
         ],
-        exception_handlers=exception_handlers(pages.problem),  # type: ignore[arg-type] -- FastAPI wants Any where ours says which
-        telemetry=_OWN_TELEMETRY_OFF,  # type: ignore[arg-type] -- a TypedDict; else FastAPI would make a second server span
+        exception_handlers=exception_handlers(pages.problem),  # type: ignore[arg-type]  # FastAPI wants Any where ours says which
+        telemetry=_OWN_TELEMETRY_OFF,  # type: ignore[arg-type]  # a TypedDict; else FastAPI would make a second server span
     )
     for router in _routers(runtime, keys, pages):
         app.include_router(router)
@@ -151,7 +150,7 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def _lifespan(runtime: Runtime, announce: Callable[[], None]) -> Callable[[FastAPI], object]:
+def _lifespan(runtime: Runtime, announce: Callable[[], None]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         settings, recording = runtime.settings, runtime.recording
@@ -184,7 +183,7 @@ def hide_path(span: Span, scope: Scope) -> None:
     """
     if not span.is_recording():
         return
-    attributes = span.attributes or {}  # type: ignore[attr-defined] -- a recording span of the SDK has them
+    attributes = span.attributes or {}  # type: ignore[attr-defined]  # a recording span of the SDK has them
     route = attributes.get("http.route")
     span.set_attribute("url.path", route or "unmatched")
     if attributes.get("url.query"):
