@@ -41,11 +41,14 @@ def load(
       mgeo load --pairs pairs.csv --rate 5
 
     \b
-    --assert takes METRIC<NUMBER (also <= > >= =), separated by commas. METRIC is
-      p50 p90 p95 p99 max mean   latency of successful requests (all.p95: of all, lateness.p99: of this program)
-      errors                     overloaded, timeout, error, unreachable and unexpected: a count, or a share with %
-      success, invalid, ...      any single outcome: a count, or a share with %
-      sent, not_sent, rate       requests; requests per second
+    --assert takes METRIC<NUMBER (also <= > >= =), separated by commas:
+      p50 p90 p95 p99 max mean  latency of successful requests, with us, ms or s;
+                                all.p95 is that of all, lateness.p99 this side's own
+      errors                    overloaded, timeout, error, unreachable, unexpected:
+                                a count, or a share with %
+      success, invalid, ...     any single outcome: a count, or a share with %
+      sent, not_sent, rate      requests; requests per second
+
     Unless it speaks of not_sent, every request must have been sent.
 
     Requests have the ids load-RUN-NUMBER: `mgeo lookup` tells their stories.

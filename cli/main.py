@@ -107,10 +107,11 @@ def mgeo(
 
     \b
     Start here:
-      mgeo doctor                                   is this machine ready, and if not, what mends it
-      mgeo serve                                    the HTTP service on http://127.0.0.1:8000
-      mgeo match 北京市朝阳区建国路88号 朝阳区建国路88号   one answer, without a server
-      mgeo lookup ID                                the whole story of one request
+      mgeo doctor       is this machine ready, and if not, what mends it
+      mgeo serve        the HTTP service on http://127.0.0.1:8000
+      mgeo match A B    one answer, without a server
+      mgeo lookup ID    the whole story of one request
+      mgeo load         traffic for a running service, and how it fared
 
     `mgeo COMMAND --help` explains a command with examples. Settings are also read from MGEO_... variables and
     from the TOML file named by MGEO_CONFIG_FILE; what stands on the command line wins.

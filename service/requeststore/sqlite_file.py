@@ -69,11 +69,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
     )
-    try:
-        connection.execute("PRAGMA query_only = ON")
-    except BaseException:
-        connection.close()
-        raise
+    connection.execute("PRAGMA query_only = ON")
     return connection
 
 

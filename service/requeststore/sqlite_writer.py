@@ -276,8 +276,4 @@ class SqliteWriter:
     def _close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            try:
-                connection.close()
-            except sqlite3.Error:
-                # The last one to close moves the log of changes into the file, which a full disk prevents; the next to open does it.
-                return
+            connection.close()

@@ -9,6 +9,7 @@ import shutil
 import socket
 import sqlite3
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -22,7 +23,7 @@ import pytest
 from service.hashing import AddressHasher
 from tests.e2e import ledger
 from tests.e2e.receiver import Receiver, otlp_variables
-from tests.e2e.server import Server
+from tests.e2e.server import ROOT, Server
 from tests.e2e.test_parity import assert_parity, load
 
 pytestmark = pytest.mark.slow
@@ -68,17 +69,14 @@ def test_a_data_folder_that_cannot_be_made_is_said(start, tmp_path):
 @pytest.mark.skipif(shutil.which("setpriv") is None or os.getuid() != 0, reason="needs root and setpriv to become a user who may not write")
 def test_a_data_folder_that_may_not_be_written_is_said(tmp_path):
     """It belongs to root, the service runs as somebody else."""
-    from tests.e2e.server import ROOT
-
     folder = tmp_path / "data"
     folder.mkdir(mode=0o755)
     for parent in (tmp_path, *tmp_path.parents):
         if os.stat(parent).st_mode & 0o001 == 0 and str(parent).startswith("/tmp/"):
             parent.chmod(0o711)
     environment = {**os.environ, "MGEO_DATA_DIR": str(folder), "MGEO_PORT": "0", "MGEO_MODEL": "fake", "PYTHONPATH": str(ROOT)}
-    python = os.path.join(ROOT, ".venv", "bin", "python")
     done = subprocess.run(
-        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", python, "-m", "service"],
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-m", "service"],
         env={name: value for name, value in environment.items() if not name.startswith("COV")}, cwd="/", capture_output=True, text=True,
         timeout=60, check=False,
     )  # fmt: skip

@@ -84,7 +84,7 @@ def server(tmp_path_factory) -> Iterator[Server]:
     server.match(FIRST, SECOND, X_Request_ID="order-1001")
     server.match(FIRST, " ", X_Request_ID="order-1002")
     server.match("杭州坏路", SECOND, X_Request_ID="order-1003")
-    server.match("慢" + SECOND, SECOND, X_Request_ID="order-1004", X_Request_Timeout="0.1")
+    server.match("慢" + SECOND, SECOND, X_Request_ID="order-1004", X_Request_Timeout="0.25")
     pairs = [{"address1": FIRST, "address2": text} for text in (FIRST, SECOND, "上海市南京东路1号", "")]
     server.post("/v1/match/batch", json={"pairs": pairs}, headers={"X-Request-ID": "batch-7"})
     server.wait_for(lambda: len(server.get("/v1/requests").json()["requests"]) == 8)

@@ -195,3 +195,35 @@ async def test_a_failing_batch_names_its_error_on_each_member(start):
     failed = [span for span in service.spans() if span.status.status_code.name == "ERROR"]
     assert {span.attributes["exception.type"] for span in failed} == {"ValueError"}
     assert {span.status.description for span in failed} == {"the model raised an exception"}
+
+
+@pytest.mark.parametrize(("variable", "value"), [("OTEL_TRACES_SAMPLER", "always_off"), ("OTEL_SDK_DISABLED", "true")])
+async def test_without_spans_the_line_and_the_row_still_have_the_ids_of_the_request(start, monkeypatch, variable, value):
+    """Whoever switches the spans off, or the whole SDK, keeps the log, the store and the story."""
+    monkeypatch.setenv(variable, value)
+    service = await start()
+    response = await service.client.post("/v1/match", json=PAIR, headers={"X-Request-ID": "unsampled"})
+    assert response.status_code == 200
+    assert service.spans() == []
+    await service.written(inferences=1, lines=3)
+    expected = hashlib.blake2b(b"unsampled", digest_size=16).hexdigest()
+    (attempt,) = (await service.client.get("/v1/requests/unsampled")).json()["attempts"]
+    assert service.log_lines()[-1]["trace_id"] == attempt["trace_id"] == response.json()["trace_id"] == expected
+    assert attempt["outcome"]["status"] == "success"
+
+
+@pytest.mark.parametrize(
+    ("agent", "kept"),
+    [
+        ("curl/8.5.0", "curl/8.5.0"),
+        ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36", "Mozilla/5.0"),
+        ("Go-http-client/1.1 文三路", "Go-http-client/1.1"),
+        ("浙江省杭州市", "hidden"),
+        ("%E6%9D%AD%E5%B7%9E", "hidden"),
+    ],
+)
+async def test_of_the_agent_the_product_is_kept(start, agent, kept):
+    """Enough to see which client misbehaves; the rest is the caller's own text."""
+    service = await start()
+    await service.client.post("/v1/match", json=PAIR, headers={"User-Agent": agent.encode()})
+    assert service.span("POST /v1/match").attributes["user_agent.original"] == kept

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from service import instance
+from service import file_lock, instance
 from service.errors import StartupError
 from service.file_lock import FileLock
 from service.instance import claim
@@ -184,6 +184,18 @@ def test_a_file_system_without_locks_says_so(tmp_path: Path, monkeypatch) -> Non
     monkeypatch.setattr(fcntl, "flock", no_locks)
     with pytest.raises(StartupError, match="No locks available"):
         claim(tmp_path, "serve")
+
+
+def test_in_a_forked_child_the_copy_of_a_lock_is_closed(tmp_path: Path) -> None:
+    """What the fork handler does, in this process: the descriptor is gone, and releasing it again closes nobody else's."""
+    lock = FileLock.take(tmp_path / "lock")
+    file_lock._forget(lock)
+    again = FileLock.take(tmp_path / "lock")
+    lock.release()
+    file_lock._forget(lock)
+    file_lock._forget(None)
+    assert FileLock.take(tmp_path / "lock") is None
+    again.release()
 
 
 def test_a_lock_that_nobody_refers_to_is_free(tmp_path: Path) -> None:
