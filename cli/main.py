@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "serve": "cli.serve",
-    "match": "cli.match",
-    "lookup": "cli.lookup",
-    "load": "cli.load",
-    "doctor": "cli.doctor",
+    "match": "cli.match.command",
+    "lookup": "cli.lookup.command",
+    "load": "cli.load.command",
+    "doctor": "cli.doctor.command",
 }
 """Each command and the module in which a function of the same name is the command."""
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 PREFIX = "MGEO_"
 CONFIG_FILE = "MGEO_CONFIG_FILE"
+CLIENT_VARIABLES = frozenset({"MGEO_API_KEY", "MGEO_URL"})
+"""What the commands that call a running service read; not settings of the service."""
 
 Secret = SecretStr
 
@@ -213,7 +215,7 @@ def misspelt_variables() -> Iterator[str]:
     """A warning for each `MGEO_` variable of the environment that is no setting but looks like one."""
     known = [PREFIX + name.upper() for name in Settings.model_fields]
     for variable in sorted(os.environ):
-        if variable.startswith(PREFIX) and variable != CONFIG_FILE and variable not in known:
+        if variable.startswith(PREFIX) and variable not in {CONFIG_FILE, *CLIENT_VARIABLES, *known}:
             close = difflib.get_close_matches(variable, known, n=1, cutoff=0.85)
             if close:
                 yield f"{variable} is not a setting; did you mean {close[0]}?"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from service.model.base import AddressPair, BatchPrediction, Model, ModelInfo, Scores
@@ -28,6 +29,10 @@ FORWARD_DURATION = 0.002
 """Seconds reported per batch, whatever it took."""
 
 
+KEPT_BATCHES = 1024
+"""How many a fake model remembers; it also serves, for as long as anybody likes."""
+
+
 def fake_scores(pair: AddressPair) -> Scores:
     """Equal texts match exactly, texts with the same first character partially, others not at all."""
     if pair.address1 == pair.address2:
@@ -49,7 +54,7 @@ class FakeModel(Model):
         device: what `info` says.
 
     Attributes:
-        batches: every batch `predict` was asked for, in order, failed ones included.
+        batches: the last batches `predict` was asked for, in order, failed ones included.
         warmups: how often `warmup` ran.
         error: may be set or cleared while the model is in use, to break or mend it.
     """
@@ -65,7 +70,7 @@ class FakeModel(Model):
         device: str = "cpu",
     ) -> None:
         self.error = error
-        self.batches: list[tuple[AddressPair, ...]] = []
+        self.batches: deque[tuple[AddressPair, ...]] = deque(maxlen=KEPT_BATCHES)
         self.warmups = 0
         self._wait = wait
         self._warmup_error = warmup_error

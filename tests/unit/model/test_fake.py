@@ -64,7 +64,7 @@ def test_it_keeps_every_batch_it_was_asked_for() -> None:
     """Tests can see how pairs were put together."""
     model = FakeModel()
     model.predict([pair("a", "b"), pair("c", "d")])
-    assert model.batches == [(pair("a", "b"), pair("c", "d"))]
+    assert list(model.batches) == [(pair("a", "b"), pair("c", "d"))]
 
 
 def test_it_can_answer_with_what_is_no_probability() -> None:

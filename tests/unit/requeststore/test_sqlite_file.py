@@ -72,19 +72,22 @@ def held(path: Path) -> sqlite3.Connection:
     return other
 
 
-def test_another_process_that_switches_the_file_to_wal_is_waited_for(path: Path, monkeypatch) -> None:
-    """SQLite itself would give up at once."""
-    tries = []
+def test_another_process_that_switches_the_file_to_wal_is_waited_for(monkeypatch) -> None:
+    """SQLite itself gives up at once when two do it at the same instant, which a test cannot arrange."""
 
-    def wait(seconds: float) -> None:
-        tries.append(seconds)
-        if len(tries) == 3:
-            other.execute("ROLLBACK")
+    class AtOnce:
+        tries = 0
 
-    with closing(held(path)) as other:
-        monkeypatch.setattr(sqlite_file.time, "sleep", wait)
-        open_for_writing(path, max_bytes=MIB).close()
-    assert len(tries) == 3
+        def execute(self, sql: str) -> None:
+            self.tries += 1
+            if self.tries < 4:
+                raise error(sqlite3.SQLITE_BUSY)
+
+    waits: list[float] = []
+    monkeypatch.setattr(sqlite_file.time, "sleep", waits.append)
+    connection = AtOnce()
+    sqlite_file._use_wal(connection)
+    assert (connection.tries, waits) == (4, [0.01, 0.01, 0.01])
 
 
 def test_a_file_that_stays_locked_is_given_up(path: Path, monkeypatch) -> None:
@@ -103,12 +106,18 @@ def test_a_sound_store_is_never_set_aside(path: Path) -> None:
     assert path.exists()
 
 
+def damage_beyond_the_first_page(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (path.stat().st_size - 4096))
+
+
 def test_a_damaged_store_takes_its_log_of_changes_along(path: Path) -> None:
     """The new store must not find the old one's, which another process still has open."""
     with closing(open_for_writing(path, max_bytes=MIB)) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         other.execute("INSERT INTO name (text) VALUES ('match')")
-        with path.open("r+b") as file:
-            file.write(b"not a database")
+        damage_beyond_the_first_page(path)
         aside = set_damaged_aside(path, unix_ns=1_795_252_087_000_000_000)
         names = sorted(file.name for file in path.parent.iterdir())
     assert aside == path.with_name("telemetry.db.damaged-20261121T090807Z")

@@ -1,0 +1,1 @@
+"""`mgeo doctor`: what is wrong with this machine, and what mends it."""

@@ -1,0 +1,1 @@
+"""`mgeo load`: an open-loop generator, and its verdict."""

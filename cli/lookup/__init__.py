@@ -1,0 +1,1 @@
+"""`mgeo lookup`: the story of a request on a terminal."""

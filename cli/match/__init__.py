@@ -1,0 +1,1 @@
+"""`mgeo match`: answers in process, for one pair or a file of any length."""
