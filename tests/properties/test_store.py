@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.errors import Outcome, RequestNotFound
-from service.requeststore.base import RequestStore, RequestSummary, Search
+from service.requeststore.base import Attempt, RequestStore, RequestSummary, Search
 from service.requeststore.memory import MemoryRequestStore
 from service.requeststore.sqlite import SqliteRequestStore
 from service.requeststore.sqlite_writer import SqliteWriter
@@ -67,11 +67,13 @@ async def listed(store: RequestStore, search: Search) -> list[RequestSummary]:
         page = await store.search(replace(search, cursor=page.next_cursor))
 
 
-async def told(store: RequestStore, request_id: str) -> object:
+async def told(store: RequestStore, request_id: str) -> list[Attempt]:
+    """The attempts of a story, none when there is none; their text stands beside the event."""
     try:
-        return await store.story(request_id)
+        story = await store.story(request_id)
     except RequestNotFound:
-        return None
+        return []
+    return [replace(attempt, event=replace(attempt.event, text=None)) for attempt in story.attempts]
 
 
 @settings(max_examples=40)

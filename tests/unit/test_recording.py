@@ -197,9 +197,10 @@ def test_a_part_that_cannot_be_opened_fails_the_start_and_leaves_nothing_open(tm
     before = set(threading.enumerate())
     descriptors = set(os.listdir("/proc/self/fd"))
 
-    with pytest.raises(StartupError):
+    with pytest.raises(StartupError) as caught:
         Recording.open(settings_of(tmp_path), command="serve")
 
+    assert caught.value.__traceback__ is not None  # which keeps all that was opened from being freed by the way
     assert set(threading.enumerate()) <= before
     assert set(os.listdir("/proc/self/fd")) <= descriptors
     slot = claim(folder, "serve")
