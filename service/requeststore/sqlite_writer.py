@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 INTERVAL = 0.2
 # Tidying up, and looking whether the file is still there, once in so many seconds.
 TIDY_EVERY = 1.0
+_PAUSE = 0.02
 _NS = 1_000_000_000
 
 # What SQLite raises for a row that it will never take, and not for a file that it cannot write now.
@@ -88,10 +89,12 @@ class SqliteWriter:
         self._mutex = threading.Lock()
         self._written = 0
         self._abandoned = 0
+        self._locked = False
         self._degraded: str | None = None
         self._notice: str | None = None
         self._backoff = Backoff(clock.monotonic)
         self._closing = threading.Event()
+        self._giving_up = threading.Event()
         self._connection: sqlite3.Connection | None = None
         self._inode: int | None = None
         self._tidy_at = 0.0
@@ -152,6 +155,7 @@ class SqliteWriter:
         self._closing.set()
         self._box.wake()
         self._thread.join(timeout)
+        self._giving_up.set()
         return not self._thread.is_alive() and self._abandoned == 0
 
     def _put(self, event: InferenceEvent | BatchEvent) -> None:
@@ -171,6 +175,9 @@ class SqliteWriter:
             if not self._backoff.waiting:
                 self._work()
         self._work()
+        # A lock passes, while a disk that is full now will hardly be cleared before the process has to end.
+        while self._locked and self.depth and not self._giving_up.wait(_PAUSE):
+            self._work()
         self._abandoned = len(self._pending) + len(self._box.take(len(self._box)))
         self._pending = []
         self._lose("write_failed", self._abandoned)
@@ -189,6 +196,7 @@ class SqliteWriter:
         except Exception as error:  # noqa: BLE001 -- whatever happens to the disk or the file, the thread goes on
             self._failed(error)
         else:
+            self._locked = False
             self._backoff.succeeded()
             self._tell(None)
 
@@ -260,6 +268,7 @@ class SqliteWriter:
     def _failed(self, error: Exception) -> None:
         self._close()
         self._backoff.failed()
+        self._locked = sqlite_file.is_busy(error)
         if sqlite_file.is_damage(error):
             try:
                 self._set_aside()

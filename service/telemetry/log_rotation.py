@@ -77,7 +77,7 @@ def compress(path: Path) -> None:
         part = file.path.with_name(file.path.name + _COMPRESSING)
         try:
             with file.path.open("rb") as source, part.open("wb") as target:
-                with gzip.GzipFile(filename="", mode="wb", fileobj=target) as packed:
+                with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=target) as packed:
                     shutil.copyfileobj(source, packed, 1 << 16)
                 os.fsync(target.fileno())
             part.rename(file.path.with_name(f"{file.path.name}.gz"))

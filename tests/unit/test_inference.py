@@ -255,7 +255,7 @@ async def test_invalid_input_leaves_an_event_with_what_is_known(scenes, address1
         (event.address1, event.address2),
     )
     assert (stages_of(event), event.queue_depth, event.truncated) == ([Stage.READ, Stage.CLEAN], None, None)
-    assert scene.model.batches == []
+    assert list(scene.model.batches) == []
     assert event.gpu == GPU
 
 
@@ -361,7 +361,7 @@ async def test_a_call_that_times_out_while_it_runs_knows_its_batch(scenes):
     scene = await scenes(FakeModel(wait=gate), deadline=0.05)
     error, event = await scene.refusal()
     assert (error.error_type, event.batch_id, event.batch_size, event.model_name) == (ErrorType.DEADLINE_EXCEEDED, "batch-1", 1, "fake")
-    assert scene.recorder.batches == []
+    assert list(scene.recorder.batches) == []
     gate.opened.set()
     await until(lambda: scene.recorder.batches)
     assert (scene.recorder.batches[0].batch_id, scene.recorder.batches[0].error_type) == ("batch-1", None)

@@ -231,6 +231,27 @@ def test_what_could_not_be_written_by_the_end_is_counted(path: Path) -> None:
     assert writer.depth == 0
 
 
+def test_closing_waits_for_a_lock_that_passes(path: Path, monkeypatch) -> None:
+    """However often SQLite gives it up meanwhile."""
+    monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT", 0.01)
+    told: list[str | None] = []
+    writer = open_writer(path, on_change=told.append)
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        writer.add(success("r-0"))
+
+        def let_go() -> None:
+            until(lambda: told and writer._closing.is_set())
+            other.execute("ROLLBACK")
+
+        release = threading.Thread(target=let_go)
+        release.start()
+        assert writer.close(DEADLINE)
+        release.join(DEADLINE)
+    assert told == [f"store {path}: another process holds it locked", None]
+    assert rows(path) == ["r-0"]
+
+
 def test_closing_has_a_bound(path: Path) -> None:
     """A file that stays locked does not keep the process from ending."""
     writer = open_writer(path)
