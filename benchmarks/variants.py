@@ -28,7 +28,7 @@ from service.api.middleware import RequestContextMiddleware
 from service.api.pages import Pages
 from service.app import create_app
 from service.inference import InferencePipeline
-from service.listener import listen
+from service.listener import bind
 from service.model.fake import FakeModel
 from service.runtime import build
 from service.settings import Settings
@@ -188,7 +188,7 @@ def _stock_log(path: Path) -> logging.Logger:
 def main(name: str) -> None:
     """Serve one variant on a free port until SIGTERM."""
     settings = Settings.load()
-    listener = listen(settings.host, 0)
+    listener = bind(settings.host, 0)
     port = listener.getsockname()[1]
 
     def announce() -> None:

@@ -69,7 +69,6 @@ def render_card(facts: CardFacts) -> str:
         hidden_size=recipe["hidden_size"],
         pairs=f"{recipe['pairs']:,}",
         seed=recipe["seed"],
-        minutes=round(facts.training["seconds"]["total"] / 60),
         threads=facts.training["threads"],
         temperature=facts.training["temperature"],
         provinces=", ".join(facts.training["held_out_provinces"]),
@@ -158,7 +157,7 @@ no labelled pair of anyone's data set is in it:
 {sources}
 
 Typing slips of the same sound come from pypinyin (MIT).
-Trained in {minutes} minutes on {threads} CPU threads, data included; the whole record, hashes in full, is `training.json`.
+Trained on {threads} CPU threads; the whole record, hashes in full, is `training.json`.
 `make model` does it again.
 
 ## Quality

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from model.baseline import baseline_scores
 from model.card import Answer, CardFacts, Quality, render_card
 from model.dataset import LABELS, invent_pairs
 from model.metrics import class_f1, expected_calibration_error, macro_f1
@@ -60,8 +59,8 @@ def main() -> None:
     """Write `README.md` into the model folder."""
     parser = argparse.ArgumentParser(description="Judge the embedded model and write its card.")
     parser.add_argument("--directory", type=Path, default=embedded_model_directory())
-    parser.add_argument("--pairs", type=int, default=10_000, help="held-out pairs to judge by")
-    parser.add_argument("--baseline-pairs", type=int, default=60_000, help="training pairs the baseline learns from")
+    parser.add_argument("--pairs", type=int, default=8_000, help="held-out pairs to judge by")
+    parser.add_argument("--baseline-pairs", type=int, default=40_000, help="training pairs the baseline learns from")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     training = json.loads((arguments.directory / "training.json").read_text(encoding="utf-8"))
@@ -70,6 +69,8 @@ def main() -> None:
     labels = torch.tensor([LABELS.index(pair.label) for pair in test])
     quality = measure(model_scores(model, test), labels)
     logger.info("model: %s", quality)
+    from model.baseline import baseline_scores  # its packages belong to the recipe alone; reading the pairs must do without
+
     known = invent_pairs(training["recipe"]["seed"] * 1_000, arguments.baseline_pairs, held_out=False)
     baseline = measure(baseline_scores(known, test, training["recipe"]["seed"]), labels)
     logger.info("baseline: %s", baseline)

@@ -13,7 +13,7 @@ import uvicorn
 
 from service.app import create_app
 from service.errors import StartupError
-from service.listener import BACKLOG, listen
+from service.listener import BACKLOG, bind
 from service.runtime import build
 from service.settings import Settings, misspelt_variables
 from service.telemetry.sampling import sampling_notice
@@ -33,7 +33,7 @@ def run(settings: Settings) -> int:
         StartupError: says which setting and how to mend it.
     """
     _print_settings(settings)
-    listener = listen(settings.host, settings.port)
+    listener = bind(settings.host, settings.port)
     try:
         ending = _Ending()
         runtime = build(settings, command="serve", on_fatal=ending.fatal)

@@ -162,10 +162,12 @@ def _lifespan(runtime: Runtime, announce: Callable[[], None]) -> Callable[[FastA
             announce()
             yield
         finally:
-            await runtime.stop(settings.shutdown_grace)
-            recording.log.event(EventName.SERVICE_STOPPED)
-            await asyncio.to_thread(recording.close, settings.shutdown_grace)
-            logging.getLogger().removeHandler(handler)
+            try:
+                await runtime.stop(settings.shutdown_grace)
+                recording.log.event(EventName.SERVICE_STOPPED)
+            finally:
+                await asyncio.to_thread(recording.close, settings.shutdown_grace)
+                logging.getLogger().removeHandler(handler)
 
     return lifespan
 

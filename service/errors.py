@@ -20,7 +20,7 @@
         └── ModelLoadError
 
 Every `InferenceRefused` carries an `ErrorType`, the closed list that stands in spans, metrics, logs and
-answers. Nothing here knows HTTP: `service.api.errors` maps `ErrorType` to a status.
+answers. Nothing here knows HTTP: `service.api.problem` maps `ErrorType` to a status.
 
 `detail` is for the caller of the API, who sent the text; it never enters telemetry, where the fixed
 `ErrorType.message` stands instead, because details and exception messages may carry addresses.

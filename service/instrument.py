@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 from service.errors import ErrorType, InvalidInput, StartupError
 from service.preprocessing import clean
 from service.telemetry.context import bind_request_id, current_request_id
-from service.telemetry.event import AddressFacts, EventDraft
+from service.telemetry.event import AddressFacts, CapturedText, EventDraft
 from service.telemetry.ids import is_inference_id, new_request_id
 
 if TYPE_CHECKING:
@@ -117,8 +117,9 @@ def monitor_performance(function: Callable[P, R] | None = None, /, *, name: str 
         function: what to wrap, when used without parentheses.
         name: the name it has in telemetry; its qualified name without it.
 
-    The lengths and keyed hashes of its first two text arguments are recorded, never the text; `output_length` is `len()` of
-    the result where it has one. A nested decorated call becomes a child span under the same request id.
+    The lengths and keyed hashes of its first two text arguments are recorded; the text only where `capture_text` asks for it,
+    and in the embedded store alone. `output_length` is `len()` of the result where it has one.
+    A nested decorated call becomes a child span under the same request id.
 
     Raises:
         TypeError: at decoration, for what cannot be called, and for a generator function: what it does happens after it
@@ -199,6 +200,8 @@ def _inference(
             cancelled = isinstance(failure, asyncio.CancelledError | GeneratorExit)
             reason = ErrorType.CALLER_CANCELLED if cancelled else ErrorType.FUNCTION_FAILED
             recording.recorder.record(draft.close(failure, error_type=reason if failure is not None else None))
+            # A traceback that kept this frame would make a cycle with it, and the arguments would wait for the garbage collector.
+            failure = None
 
 
 def _length(result: object) -> int | None:
@@ -213,11 +216,13 @@ def _length(result: object) -> int | None:
 def _describe(draft: EventDraft, recording: Recording, texts: list[str]) -> None:
     try:
         facts = [AddressFacts(length=len(text), hash=_hash(text, recording)) for text in texts]
+        captured = CapturedText.of(*texts) if recording.settings.capture_text != "off" else None
     except Exception:  # noqa: BLE001 -- a subclass of str may do anything; the call goes on
         recording.losses["recorder", "exception"] += 1
         return
     draft.address1 = facts[0] if facts else None
     draft.address2 = facts[1] if len(facts) == 2 else None
+    draft.text = captured
 
 
 def _hash(text: str, recording: Recording) -> str | None:

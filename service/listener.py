@@ -1,4 +1,4 @@
-"""The listening socket, bound before anything heavy is loaded, so that a taken port is said at once and with its owner."""
+"""The server's socket, bound before anything heavy is loaded, so that a taken port is said at once and with its owner."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from service.errors import StartupError
 
 _LISTEN = "0A"  # TCP_LISTEN in the `st` column of /proc/net/tcp
 BACKLOG = 2048
+"""Connections that may wait to be accepted."""
 
 
 class PortTaken(StartupError):
@@ -18,8 +19,8 @@ class PortTaken(StartupError):
     exit_code = 73
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Bind and listen; port 0 takes a free one.
+def bind(host: str, port: int) -> socket.socket:
+    """Take the port; 0 takes a free one. Nobody can connect until the server listens on it, so nobody waits for a model to load.
 
     Raises:
         PortTaken: the port is in use; names the owner where /proc tells.
@@ -30,10 +31,12 @@ def listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise _explained(error, host, port) from error
+    except (TypeError, ValueError) as error:
+        listener.close()
+        raise StartupError(f"MGEO_HOST = {host!r}: is not an address; use 127.0.0.1, or an address of this machine") from error
     return listener
 
 

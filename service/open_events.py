@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from service.telemetry.event import GpuFacts, InferenceEvent
     from service.telemetry.recorder import Recorder
 
-MAX_CAPTURED_LENGTH = 1_000
-"""Characters of an address that are kept when text is captured; a thousand queued megabytes would not fit in memory."""
-
 
 class OpenEvents:
     """Opens drafts and closes them. Belongs to the event loop's thread.
@@ -59,8 +56,7 @@ class OpenEvents:
     def capture(self, draft: EventDraft, address1: object, address2: object) -> None:
         """Keep what is text of the two addresses, if text is to be kept."""
         if self._capture:
-            texts = [_storable(address) if isinstance(address, str) else "" for address in (address1, address2)]
-            draft.text = CapturedText(address1=texts[0], address2=texts[1]) if any(texts) else None
+            draft.text = CapturedText.of(address1, address2)
 
     def close(self, draft: EventDraft, failure: BaseException | None, *, error_type: ErrorType | None = None) -> InferenceEvent:
         """End an event as `EventDraft.close` does, and record it."""
@@ -77,8 +73,3 @@ class OpenEvents:
         if self._open:
             self._idle = asyncio.get_running_loop().create_future()
             await asyncio.wait([self._idle], timeout=timeout)
-
-
-def _storable(address: str) -> str:
-    # Half a surrogate pair cannot be written anywhere; it is shown by its number.
-    return address[:MAX_CAPTURED_LENGTH].encode("utf-8", "backslashreplace").decode()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Self
 
+from service.data_dir import prepare_data_dir
 from service.gpu import GpuSampler, open_gpu_reader
 from service.hashing import AddressHasher, load_hash_key
 from service.instance import InstanceSlot, claim
@@ -94,6 +95,8 @@ class Recording:
         with ExitStack() as undo:
             reader, gpu_absent = open_gpu_reader(settings.gpu)
             undo.callback(reader.close)
+            # Absolute from here on: a script may change its folder, and its log and store stay where they are.
+            settings = settings.model_copy(update={"data_dir": prepare_data_dir(settings.data_dir)})
             slot = claim(settings.data_dir, command, name=settings.instance_name)
             undo.callback(slot.release)
             hasher = AddressHasher(load_hash_key(settings.data_dir, settings.hash_key_file))
@@ -198,13 +201,14 @@ class Recording:
         )
 
     def close(self, timeout: float) -> None:
-        """Write and send what waits, then close; each part within its share of `timeout` seconds."""
+        """Write and send what waits, then close; each part within its share of `timeout` seconds, and also when another fails."""
         share = timeout / 4
-        self.gpu.stop(share)
-        self.store.close(share)
-        self.telemetry.shutdown(share)
-        self.log_writer.close(share)
-        self.slot.release()
+        with ExitStack() as parts:
+            parts.callback(self.slot.release)
+            parts.callback(self.log_writer.close, share)
+            parts.callback(self.telemetry.shutdown, share)
+            parts.callback(self.store.close, share)
+            parts.callback(self.gpu.stop, share)
 
 
 def database(data_dir: Path) -> Path:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service.breaker import BreakerState
-from service.errors import ModelLoadError
+from service.errors import ErrorType, ModelLoadError
 from service.inference import InferencePipeline
 from service.recording import Recording, database
 from service.requeststore.sqlite import SqliteRequestStore
 from service.telemetry import names
 from service.telemetry.gauges import observe_model, observe_value
+from service.worker import EXIT_DEVICE_FAILED, EXIT_WARMUP_FAILED, EXIT_WORKER_DYING, EXIT_WORKER_STUCK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
     from service.settings import ModelSettings, Settings
 
 _BREAKER_VALUES = {BreakerState.CLOSED: 0.0, BreakerState.HALF_OPEN: 0.5, BreakerState.OPEN: 1.0}
+
+_FATAL_CAUSES = {
+    EXIT_WORKER_STUCK: ErrorType.WORKER_STUCK,
+    EXIT_DEVICE_FAILED: ErrorType.DEVICE_FAILED,
+    EXIT_WORKER_DYING: ErrorType.WORKER_DIED,
+    EXIT_WARMUP_FAILED: ErrorType.MODEL_FAILED,
+}
 
 EMBEDDED = "embedded"
 FAKE = "fake"
@@ -60,9 +68,12 @@ class Runtime:
 
     async def stop(self, grace: float) -> None:
         """Finish what is in flight within `grace` seconds, then flush the telemetry."""
-        await self.pipeline.stop(grace)
-        # Native libraries look for leaks at the interpreter's end and would take what is frozen for one.
-        gc.unfreeze()
+        try:
+            await self.pipeline.stop(grace)
+        finally:
+            self.request_store.close()
+            # Native libraries look for leaks at the interpreter's end and would take what is frozen for one.
+            gc.unfreeze()
 
 
 def build(
@@ -92,14 +103,18 @@ def build(
     def restarted(reason: str) -> None:
         instruments.worker_restarts.add(1, {"reason": reason})
         stuck = reason == "stuck"
-        log.event(names.EventName.WORKER_STUCK if stuck else names.EventName.WORKER_RESTARTED, level="ERROR")
+        log.event(
+            names.EventName.WORKER_STUCK if stuck else names.EventName.WORKER_RESTARTED,
+            level="ERROR",
+            error_type=ErrorType.WORKER_STUCK if stuck else ErrorType.WORKER_DIED,
+        )
 
     def breaker_changed(state: BreakerState) -> None:
         opened = state is BreakerState.OPEN
         log.event(names.EventName.BREAKER_OPENED if opened else names.EventName.BREAKER_CLOSED, level="ERROR" if opened else "INFO")
 
     def fatal(reason: str, code: int) -> None:
-        log.event(names.EventName.PROCESS_FAILED, level="CRITICAL")
+        log.event(names.EventName.PROCESS_FAILED, level="CRITICAL", error_type=_FATAL_CAUSES.get(code, ErrorType.INTERNAL))
         on_fatal(reason, code)
 
     pipeline = InferencePipeline(
@@ -119,7 +134,7 @@ def build(
     info = model.info
     observe_model(recording.meter, name=info.name, version=info.version, device=info.device)
     log.event(names.EventName.MODEL_LOADED, function=f"{info.name}@{info.version}")
-    store = SqliteRequestStore(database(settings.data_dir), service=recording.telemetry.service)
+    store = SqliteRequestStore(database(recording.settings.data_dir), service=recording.telemetry.service)
     return Runtime(settings=settings, recording=recording, model=model, pipeline=pipeline, request_store=store)
 
 
@@ -135,8 +150,10 @@ async def open_runtime(settings: Settings, command: str, **options: Any) -> Asyn
         await runtime.start()
         yield runtime
     finally:
-        await runtime.stop(settings.shutdown_grace)
-        runtime.recording.close(settings.shutdown_grace)
+        try:
+            await runtime.stop(settings.shutdown_grace)
+        finally:
+            runtime.recording.close(settings.shutdown_grace)
 
 
 def load(settings: ModelSettings) -> Model:

@@ -1,6 +1,6 @@
 """Every setting of the service: one frozen table, from the environment (`MGEO_*`), a TOML file, or the command line.
 
-The only module that reads the environment; the OpenTelemetry SDK reads its own `OTEL_*` variables by its specification.
+The only module that reads `MGEO_*` variables; `OTEL_*` are read by the SDK and by what sets it up, as OpenTelemetry specifies.
 A value on the command line wins over the environment, the environment over the file named by `MGEO_CONFIG_FILE`.
 The concerns are base classes, so that a part asks for what it needs (`InferenceSettings`) and is given the whole.
 """

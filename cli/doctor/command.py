@@ -115,10 +115,10 @@ def _service_checks(settings: Settings) -> Iterator[tuple[str, Check]]:
 def _telemetry_checks() -> Iterator[tuple[str, Check]]:
     from cli.doctor.finding import ok
     from cli.doctor.telemetry import check_otlp, check_sampler, endpoints
-    from service.telemetry.sdk import otlp_over_http
+    from service.telemetry.sdk import otlp_over_http, otlp_wanted
 
     yield "sampler", lambda: check_sampler(os.environ)
-    found = [*endpoints(os.environ, otlp_over_http)]
+    found = [*endpoints(os.environ, wanted=otlp_wanted, over_http=otlp_over_http)]
     for endpoint in found:
         yield "otlp", partial(check_otlp, endpoint, unix_seconds=time.time)
     if not found:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from cli.doctor.finding import ok, warn
+from service.telemetry.sampling import sampling_notice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -24,22 +25,10 @@ MOST_SKEW = 5.0
 
 def check_sampler(environ: Mapping[str, str]) -> Finding:
     """Whether every inference gets its span."""
-    sampler = environ.get("OTEL_TRACES_SAMPLER", "")
-    argument = environ.get("OTEL_TRACES_SAMPLER_ARG", "")
-    fix = "unset OTEL_TRACES_SAMPLER to keep every span"
-    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        found = "OTEL_SDK_DISABLED = true: nothing leaves by OTLP; log, store and /metrics go on"
-        return warn("sampler", found, "unset it to send telemetry")
-    if sampler in {"", "always_on"}:
+    notice = sampling_notice(environ)
+    if notice is None:
         return ok("sampler", "every inference gets its span")
-    if sampler.endswith("traceidratio"):
-        share = f"only {argument or '1.0'} of all traces are kept"
-    elif sampler.endswith("always_off"):
-        share = "no trace is kept"
-    else:
-        share = "a caller's traceparent decides whether a trace is kept"
-    found = f"OTEL_TRACES_SAMPLER = {sampler}: {share}, so traces no longer match metrics, log and store one to one"
-    return warn("sampler", found, fix)
+    return warn("sampler", notice, f"unset {notice.partition(' ')[0]} to keep every span")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +66,12 @@ class Endpoint:
         return urlsplit(self.url if "://" in self.url else f"http://{self.url}")
 
 
-def endpoints(environ: Mapping[str, str], over_http: Callable[[str], bool]) -> Iterator[Endpoint]:
+def endpoints(environ: Mapping[str, str], *, wanted: Callable[[str], bool], over_http: Callable[[str], bool]) -> Iterator[Endpoint]:
     """The endpoints of the standard variables, each once.
 
     Args:
         environ: the environment.
+        wanted: whether a signal leaves at all.
         over_http: whether a signal goes by HTTP.
     """
     found: dict[tuple[str, bool, str], list[str]] = {}
@@ -89,7 +79,7 @@ def endpoints(environ: Mapping[str, str], over_http: Callable[[str], bool]) -> I
         own = environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT")
         base = environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
         headers = environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_HEADERS") or environ.get("OTEL_EXPORTER_OTLP_HEADERS", "")
-        if not (own or base) or environ.get(f"OTEL_{signal.upper()}_EXPORTER", "otlp") != "otlp":
+        if not wanted(signal):
             continue
         by_http = over_http(signal)
         url = own or (f"{str(base).rstrip('/')}/v1/{signal}" if by_http else str(base))

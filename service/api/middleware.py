@@ -73,6 +73,8 @@ class RequestContextMiddleware:
             arrived_monotonic=monotonic,
         )
         scope.setdefault("state", {})[_KEY] = context
+        # Free text of the caller's that the SDK would export with every span; the trace itself goes on without it.
+        scope["headers"] = [(name, value) for name, value in scope["headers"] if name != b"tracestate"]
         replaced = bool(given) and accepted is None
 
         async def send_with_context(message: Message) -> None:

@@ -150,3 +150,7 @@ class RequestStore(Protocol):
             StoreError: the store cannot be read.
         """
         ...
+
+    def close(self) -> None:
+        """Let go of connections and threads. Safe to call again."""
+        ...

@@ -155,6 +155,9 @@ def _position(cursor: str) -> tuple[float, float]:
         raise InvalidQuery("cursor", "This cursor was not given out by this service; begin again without one.")
     return int(match[1]), int(match[2])
 
+    def close(self) -> None:
+        """Nothing is open."""
+
 
 def _matches(event: InferenceEvent, search: Search) -> bool:
     hashes = {facts.hash for facts in (event.address1, event.address2) if facts is not None}

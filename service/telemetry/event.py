@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_FRAMES = 20
+MAX_CAPTURED_LENGTH = 1_000
+"""Characters of an address that are kept when text is captured; a thousand queued megabytes would not fit in memory."""
 
 
 class Stage(StrEnum):
@@ -65,6 +67,17 @@ class CapturedText:
 
     address1: str = field(repr=False)
     address2: str = field(repr=False)
+
+    @classmethod
+    def of(cls, address1: object = None, address2: object = None) -> CapturedText | None:
+        """Keep what is text of the two, in a form that can be stored and at most `MAX_CAPTURED_LENGTH` characters; None for none."""
+        texts = [_storable(address) if isinstance(address, str) else "" for address in (address1, address2)]
+        return cls(*texts) if any(texts) else None
+
+
+def _storable(address: str) -> str:
+    # Half a surrogate pair cannot be written anywhere; it is shown by its number. By `str` itself: a subclass may do anything.
+    return str.encode(str.__getitem__(address, slice(MAX_CAPTURED_LENGTH)), "utf-8", "backslashreplace").decode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

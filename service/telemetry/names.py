@@ -1,8 +1,7 @@
 """Every name that leaves this project by telemetry, in one table.
 
 Semantic conventions first, the prefix `mgeo.` otherwise; base units; closed value sets for every metric attribute.
-`docs/telemetry.md`, the log schema, the views and the Collector's allow-list are made from here, so a name that is not
-here cannot leave.
+`docs/telemetry.md`, the log schema, the instruments and the views are made from here.
 
 Prometheus names follow from the OpenTelemetry names by the rules of Prometheus' own OTLP receiver, with one exception the
 table makes on purpose: a gauge of unit `1` would become `…_ratio` there but not in a scrape of `/metrics`. Ratios

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 def sampling_notice(environ: Mapping[str, str]) -> str | None:
     """What `OTEL_TRACES_SAMPLER` or `OTEL_SDK_DISABLED` takes away, in words; None while every inference gets its span."""
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return "OTEL_SDK_DISABLED = true: nothing leaves by OTLP and there are no spans; log and store go on"
+        return "OTEL_SDK_DISABLED = true: there are no spans, nothing leaves by OTLP and /metrics is empty; log and store go on"
     sampler = environ.get("OTEL_TRACES_SAMPLER", "")
     if sampler in {"", "always_on"}:
         return None

@@ -66,6 +66,14 @@ class Watched:
         assert recording is not None
         recording.telemetry.tracer_provider.add_span_processor(SimpleSpanProcessor(self.spans))
 
+    async def texts(self) -> list[tuple[str, str] | None]:
+        """Close, and read the captured text of each row by its line, oldest first."""
+        store = SqliteRequestStore(self.folder / "telemetry.db", "mgeo")
+        stories = [await store.story(line["request_id"]) for line in self.lines()]
+        found = [attempt.text for story in stories for attempt in story.attempts]
+        store.close()
+        return [None if text is None else (text.address1, text.address2) for text in found]
+
 
 @pytest.fixture
 def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
@@ -243,6 +251,81 @@ def test_the_output_length_is_len_where_there_is_one(watched: Watched, result: o
     assert line["output_length"] == length
 
 
+# --- captured text ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def capturing(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Watched]:
+    """Watch anew with this `capture_text`."""
+
+    def begin(capture_text: str) -> Watched:
+        shared.close()
+        monkeypatch.setenv("MGEO_CAPTURE_TEXT", capture_text)
+        watched.watch_spans()
+        return watched
+
+    return begin
+
+
+@monitor_performance
+def strict_similarity(addr1: str, addr2: str) -> float:
+    """Fail for two equal addresses, and quote them."""
+    if addr1 == addr2:
+        raise ValueError(addr1, addr2)
+    return 0.5
+
+
+def answer_and_fail() -> None:
+    strict_similarity(FIRST, SECOND)
+    with pytest.raises(ValueError, match=SECOND):
+        strict_similarity(addr2=SECOND, addr1=SECOND)
+
+
+@pytest.mark.parametrize(
+    ("capture_text", "texts"),
+    [("off", [None, None]), ("failed", [None, (SECOND, SECOND)]), ("all", [(FIRST, SECOND), (SECOND, SECOND)])],
+)
+async def test_the_rows_have_the_text_that_capture_text_asks_for(
+    capturing: Callable[[str], Watched], capture_text: str, texts: list[tuple[str, str] | None]
+) -> None:
+    """Of no call, of those that fail, or of all."""
+    watched = capturing(capture_text)
+    answer_and_fail()
+
+    assert await watched.texts() == texts
+
+
+async def test_of_a_text_the_row_has_a_thousand_characters_and_no_half_surrogates(capturing: Callable[[str], Watched]) -> None:
+    """As it is for the service; one argument alone leaves the other empty, and none at all leaves nothing."""
+    watched = capturing("all")
+
+    @monitor_performance
+    def count(*things: object) -> int:
+        return len(things)
+
+    count("路" * 1001, "a\ud800")
+    count(7, "甲", None)
+    count(7)
+
+    assert await watched.texts() == [("路" * 1000, "a\\ud800"), ("甲", ""), None]
+
+
+def test_captured_text_is_in_the_store_and_nowhere_else(capturing: Callable[[str], Watched]) -> None:
+    """Neither on spans nor in the log, the metrics or any other file."""
+    watched = capturing("all")
+    answer_and_fail()
+    recording = shared.get()
+    assert recording is not None
+    scraped = recording.exposition.render()[0].decode()
+
+    assert len(watched.lines()) == 2
+    let_out = scraped + "".join(span.to_json(indent=None) for span in watched.spans.get_finished_spans())
+    files = [path for path in watched.folder.rglob("*") if path.is_file()]
+    forms = [form for text in (FIRST[:6], SECOND[:6]) for form in (text, json.dumps(text)[1:-1])]
+    assert [form for form in forms if form in let_out] == []
+    assert {path.name.partition("-")[0] for path in files if any(form.encode() in path.read_bytes() for form in forms)} == {"telemetry.db"}
+
+
 # --- the function is itself -------------------------------------------------------------------------------------------
 
 
@@ -385,25 +468,28 @@ def test_every_kind_of_exception_passes_untouched(watched: Watched, kind: type[B
     assert (line["status"], line["error_type"]) == ("error", "function_failed")
 
 
-def test_a_failed_call_leaves_no_reference_to_its_exception(watched: Watched) -> None:
-    """What the exception holds, a model or a large batch, is freed as without us."""
+@pytest.mark.parametrize("kind", [CustomError, StopIteration, RuntimeError, KeyboardInterrupt])
+def test_a_failed_call_leaves_no_reference_to_its_exception_and_arguments(watched: Watched, kind: type[BaseException]) -> None:
+    """What they hold, a model or a large batch, is freed as without us, before any garbage collection."""
     alive: list[str] = []
 
     class Large:
+        def __init__(self, name: str) -> None:
+            self.name = name
+            alive.append(name)
+
         def __del__(self) -> None:
             """Tell."""
-            alive.remove("large")
+            alive.remove(self.name)
 
     @monitor_performance
-    def fail() -> None:
-        large = Large()
-        alive.append("large")
-        raise CustomError(large)
+    def fail(argument: Large) -> None:
+        raise kind(Large("held by the exception"))
 
     gc.disable()
     try:
-        with pytest.raises(CustomError):
-            fail()
+        with pytest.raises(kind):
+            fail(Large("argument"))
         assert alive == []
     finally:
         gc.enable()

@@ -64,9 +64,13 @@ class Telemetry:
         ]
         deadline = time.monotonic() + timeout
         for thread in threads:
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:  # Python 3.12 starts no thread any more while the interpreter ends
+                thread.run()
         for thread in threads:
-            thread.join(max(deadline - time.monotonic(), 0.0))
+            if thread.ident is not None:
+                thread.join(max(deadline - time.monotonic(), 0.0))
         return not any(thread.is_alive() for thread in threads)
 
 

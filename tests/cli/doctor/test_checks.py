@@ -24,7 +24,7 @@ from service.errors import GpuUnavailable, ModelLoadError, StartupError
 from service.gpu import FakeGpuReader, GpuDevice, NullGpuReader
 from service.model.fake import FakeModel
 from service.settings import Settings
-from service.telemetry.sdk import otlp_over_http
+from service.telemetry.sdk import otlp_over_http, otlp_wanted
 
 
 def verdict_of(finding: Finding) -> tuple[str, str]:
@@ -379,7 +379,11 @@ class TestTelemetry:
                     "so traces no longer match metrics, log and store one to one"
                 ),
             ),
-            ({"OTEL_SDK_DISABLED": "True"}, "warn", "OTEL_SDK_DISABLED = true: nothing leaves by OTLP; log, store and /metrics go on"),
+            (
+                {"OTEL_SDK_DISABLED": "True"},
+                "warn",
+                "OTEL_SDK_DISABLED = true: there are no spans, nothing leaves by OTLP and /metrics is empty; log and store go on",
+            ),
         ],
     )
     def test_a_sampler_that_drops_traces_is_said_plainly(self, environ, verdict, found):
@@ -413,7 +417,11 @@ class TestTelemetry:
     )
     def test_endpoints_follow_the_standard_variables(self, environ, expected):
         """Each once, with the signals that go there."""
-        found = endpoints(environ, lambda signal: otlp_over_http(signal, environ))
+        found = endpoints(
+            environ,
+            wanted=lambda signal: otlp_wanted(signal, environ),
+            over_http=lambda signal: otlp_over_http(signal, environ),
+        )
         assert [(each.url, each.over_http, each.headers, each.signals) for each in found] == expected
 
     @pytest.mark.parametrize(

@@ -260,6 +260,26 @@ def test_captured_text_does_not_print_itself(ticking: Any) -> None:
     assert event.text == CapturedText(ADDRESS, ADDRESS)
 
 
+@pytest.mark.parametrize(
+    ("addresses", "kept"),
+    [
+        (("甲", "乙"), CapturedText("甲", "乙")),
+        (("甲",), CapturedText("甲", "")),
+        ((None, "乙"), CapturedText("", "乙")),
+        (("路" * 1001, "x"), CapturedText("路" * 1000, "x")),
+        (("a\ud800b", "x"), CapturedText("a\\ud800b", "x")),
+        ((), None),
+        (("", ""), None),
+        ((1, b"x"), None),
+    ],
+)
+def test_of_two_addresses_what_is_text_is_captured_up_to_a_thousand_characters(
+    addresses: tuple[object, ...], kept: CapturedText | None
+) -> None:
+    """Half a surrogate pair is shown by its number, and where there is no text there is nothing to keep."""
+    assert CapturedText.of(*addresses) == kept
+
+
 # --- exceptions -------------------------------------------------------------------------------------------------------
 
 
