@@ -70,6 +70,17 @@ test: check ## all checks and tests, with branch coverage
 	$(BIN)/python -m pytest -m "not slow" -n 2 --cov --cov-report=
 	$(BIN)/python -m pytest -m slow --cov --cov-append --cov-report=term --cov-fail-under=95
 
+# Training has packages of its own, in an environment of its own; two cores take about twenty minutes.
+.venv-model/.made: requirements.txt requirements-torch.txt model/requirements.txt $(filter .uv/bin/uv,$(UV))
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv-model
+	VIRTUAL_ENV=.venv-model $(UV) pip install --quiet --require-hashes -r requirements.txt -r requirements-torch.txt -r model/requirements.txt
+	@touch $@
+
+.PHONY: model
+model: .venv-model/.made ## train the embedded model anew, judge it, write its card
+	.venv-model/bin/python -m model.train
+	.venv-model/bin/python -m model.evaluate
+
 .PHONY: bench
 bench: $(VENV)/.dev ## measure; writes benchmarks/results.json
 	$(BIN)/python -m benchmarks
@@ -79,12 +90,14 @@ docs: $(VENV)/.dev ## write the generated references
 	$(BIN)/python -m service.reference
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
+LOCK_MODEL := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -c requirements.txt -c requirements-torch.txt model/requirements.in
 .PHONY: lock
 lock: ## resolve the requirements anew, with hashes
 	$(LOCK) -o requirements.txt
 	$(LOCK) --extra torch -c requirements.txt -o requirements-torch.txt
 	$(LOCK) --extra dev -c requirements.txt -c requirements-torch.txt -o requirements-dev.txt
+	$(LOCK_MODEL) -o model/requirements.txt
 
 .PHONY: clean
 clean: ## remove the environment and the caches; leaves var/ alone
-	rm -rf $(VENV) .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf $(VENV) .venv-model .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -165,7 +165,7 @@ def report(costs: Mapping[int, Mapping[Variant, Cost]], per_request: Mapping[Var
         figures += _figures(base, connections, by_variant)
         tables.append(_table(connections, by_variant))
     sent = "; ".join(
-        f"{variant}: {', '.join(f'{count:.2f} {name}' for name, count in sent.items())}" for variant, sent in per_request.items()
+        f"{variant}: {', '.join(f'{count:.3g} {name}' for name, count in sent.items())}" for variant, sent in per_request.items()
     )
     rounds = f"Medians of {effort.rounds} rounds of {effort.requests} requests a variant (smallest to largest); "
     remarks = (

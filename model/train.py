@@ -11,6 +11,7 @@ import logging
 import platform
 import time
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -105,7 +106,12 @@ def train(recipe: Recipe, output: Path, *, processes: int) -> None:
         "held_out_provinces": HELD_OUT_PROVINCES,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "temperature": round(temperature, 4),
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "transformers": transformers.__version__},
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "pypinyin": metadata.version("pypinyin"),
+        },
         "seconds": {"data": round(data_seconds), "total": round(time.monotonic() - started)},
         "threads": torch.get_num_threads(),
     }

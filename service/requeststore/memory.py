@@ -123,6 +123,9 @@ class MemoryRequestStore:
             queue_depth=event.queue_depth,
         )
 
+    def close(self) -> None:
+        """Nothing is open."""
+
 
 def _spans(event: InferenceEvent, batch: BatchEvent | None) -> Iterator[SpanRecord]:
     own_batch = None if event.batch_id is None else (trace_id_of(event.batch_id), batch_span_id_of(event.batch_id))
@@ -154,9 +157,6 @@ def _position(cursor: str) -> tuple[float, float]:
     if match is None:
         raise InvalidQuery("cursor", "This cursor was not given out by this service; begin again without one.")
     return int(match[1]), int(match[2])
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 def _matches(event: InferenceEvent, search: Search) -> bool:

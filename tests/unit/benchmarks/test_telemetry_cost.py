@@ -58,7 +58,7 @@ def test_each_number_of_connections_has_numbers_and_a_table_of_its_own():
         "1.42 (1.33 to 1.50)",
         "0.50 (0.50 to 0.50)",
     )
-    assert found.remarks[-1] == "Arrived at the OTLP endpoint per request: ours: 3.00 spans."
+    assert found.remarks[-1] == "Arrived at the OTLP endpoint per request: ours: 3 spans."
 
 
 def test_what_arrived_is_counted_per_request():

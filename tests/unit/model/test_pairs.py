@@ -43,10 +43,10 @@ def test_another_seed_gives_other_pairs() -> None:
 
 
 def test_labels_come_in_the_wanted_shares() -> None:
-    """Within three points."""
+    """Within five points."""
     counts = Counter(pair.label for pair in PairMaker(GAZETTEER, 1, {}).pairs(1200))
     for label, share in TARGET_SHARES.items():
-        assert counts[label] / 1200 == pytest.approx(share, abs=0.03)
+        assert counts[label] / 1200 == pytest.approx(share, abs=0.05)
 
 
 def test_addresses_are_what_the_service_lets_through() -> None:
