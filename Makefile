@@ -10,7 +10,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # uv from PATH, else by pip into a folder of its own, so that a system Python stays as it is.
 UV := $(shell command -v uv || echo .uv/bin/uv)
-UV_PIP := VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet
+# Compiled at once, so that the first start is not the slow one.
+UV_PIP := VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --compile-bytecode
 # pip's setting names the index for uv too, unless uv has its own.
 ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
