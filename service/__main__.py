@@ -13,7 +13,7 @@ import uvicorn
 
 from service.app import create_app
 from service.errors import StartupError
-from service.listener import BACKLOG, bind
+from service.listener import BACKLOG, bind, listen
 from service.runtime import build
 from service.settings import Settings, misspelt_variables
 from service.telemetry.sampling import sampling_notice
@@ -37,7 +37,16 @@ def run(settings: Settings) -> int:
     try:
         ending = _Ending()
         runtime = build(settings, command="serve", on_fatal=ending.fatal)
-        app = create_app(runtime, announce=lambda: _announce(listener))
+
+        def ready() -> None:
+            try:
+                listen(listener)
+            except StartupError as error:
+                ending.fatal(str(error), error.exit_code)
+                raise
+            _announce(listener)
+
+        app = create_app(runtime, announce=ready)
         server = _Server(_uvicorn(app, settings), on_shutdown=runtime.pipeline.stop_accepting)
         ending.stop_with(server, settings.shutdown_grace)
         # uvicorn raises the signal again once it has shut down; by then everything is flushed and there is nothing to kill.

@@ -40,6 +40,19 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+def listen(listener: socket.socket) -> None:
+    """Let clients connect. Two processes may both have bound a port that nobody listened on yet; the second learns it here.
+
+    Raises:
+        PortTaken: another process was first; names it where /proc tells.
+    """
+    host, port = listener.getsockname()[:2]
+    try:
+        listener.listen(BACKLOG)
+    except OSError as error:
+        raise _explained(error, host, port) from error
+
+
 def _explained(error: OSError, host: str, port: int) -> StartupError:
     if error.errno == errno.EADDRINUSE:
         owner = port_owner(port)
