@@ -37,6 +37,8 @@ def run(settings: Settings) -> int:
     try:
         ending = _Ending()
         runtime = build(settings, command="serve", on_fatal=ending.fatal)
+        if runtime.recording.store.notice:
+            sys.stdout.write(f"warning: {runtime.recording.store.notice}\n")
 
         def ready() -> None:
             try:

@@ -88,7 +88,7 @@ def _check_writable(check: str, folder: Path, fix: str) -> Finding:
             file.flush()
     except OSError as error:
         return fail(check, f"{there} cannot be written ({error.strerror})", fix)
-    return ok(check, f"{folder} can be written" if there == folder else f"{folder} is not there yet and can be made")
+    return ok(check, f"{folder} can be written" if folder.is_dir() else f"{folder} is not there yet and can be made")
 
 
 def _nearest(folder: Path) -> Path:

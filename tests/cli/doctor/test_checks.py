@@ -164,6 +164,12 @@ class TestFiles:
         assert check_log_folder(tmp_path) == ok("log folder", f"{tmp_path / 'logs'} can be written")
         assert [path.name for path in tmp_path.iterdir()] == ["logs"]
 
+    def test_a_relative_folder_that_is_there_is_said_to_be_there(self, tmp_path, monkeypatch):
+        """The default is one."""
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "var").mkdir()
+        assert check_data_folder(Path("var")) == ok("data folder", "var can be written")
+
     def test_a_folder_that_can_be_made_is_well_and_not_made(self, tmp_path):
         """The first start makes it."""
         folder = tmp_path / "a" / "b"
