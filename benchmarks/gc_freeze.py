@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.address_pairs import PAIRS
 from benchmarks.figure import Figure, Report, Table
-from benchmarks.keep_alive import drive, match_requests
+from benchmarks.keep_alive import KeepAliveClient, match_requests
 from benchmarks.machine import usable_cores
 from benchmarks.pauses import Pause, between, milliseconds
 from benchmarks.server_process import ServerProcess
@@ -59,26 +59,28 @@ def _pauses(folder: Path, effort: Effort, *, freeze: bool) -> list[Pause]:
     folder.mkdir()
     file = folder / "pauses"
     settings = {"MGEO_DATA_DIR": str(folder), "MGEO_PORT": "0", "MGEO_FREEZE_GC": str(freeze).lower()}
-    requests = match_requests(PAIRS)
-
-    def load(server: ServerProcess, total: int) -> None:
-        asyncio.run(drive(server.port, requests, total=total, connections=CONNECTIONS, deadline=BURST_TIMEOUT))
-
     with ServerProcess("benchmarks.collector_server", str(file), settings=settings, cores=usable_cores()) as server:
-        load(server, effort.warm_up)
-        begin = time.monotonic()
-        asked = 0
-        while (passed := time.monotonic() - begin) < effort.seconds:
-            if passed >= (asked + 0.5) * effort.seconds / effort.collections:
-                server.send_signal(signal.SIGUSR1)
-                asked += 1
-            load(server, PIECE)
-        end = time.monotonic()
+        begin, end, asked = asyncio.run(_load(server, effort))
     pauses = between(map(Pause.parse, file.read_text().splitlines()), begin, end)
     full = len(milliseconds(pauses, full=True))
     if full < asked or not asked:
         raise TooFewCollectionsError(f"{asked} full collections were asked for and {full} made; load it for longer")
     return pauses
+
+
+async def _load(server: ServerProcess, effort: Effort) -> tuple[float, float, int]:
+    """When the load began and ended, by the monotonic clock, and how many full collections were asked for."""
+    requests = match_requests(PAIRS)
+    asked = 0
+    async with KeepAliveClient(server.port, connections=CONNECTIONS) as client:
+        await client.send(requests, total=effort.warm_up, timeout=BURST_TIMEOUT)
+        begin = time.monotonic()
+        while (passed := time.monotonic() - begin) < effort.seconds:
+            if passed >= (asked + 0.5) * effort.seconds / effort.collections:
+                server.send_signal(signal.SIGUSR1)
+                asked += 1
+            await client.send(requests, total=PIECE, timeout=BURST_TIMEOUT)
+        return begin, time.monotonic(), asked
 
 
 def report(measured: Mapping[str, list[Pause]], effort: Effort) -> Report:

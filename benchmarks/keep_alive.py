@@ -10,7 +10,7 @@ import json
 import re
 from dataclasses import dataclass
 from itertools import cycle, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,14 +23,6 @@ class BadAnswerError(Exception):
     """An answer was not 200, or broke off; what was measured would be something else."""
 
 
-@dataclass(frozen=True, slots=True)
-class Burst:
-    """What the client saw: answers, and the seconds until the last one."""
-
-    answers: int
-    seconds: float
-
-
 def match_requests(pairs: Sequence[tuple[str, str]]) -> list[bytes]:
     """A `POST /v1/match` for each pair, as it goes over the wire; without a request id, as most callers send it."""
     bodies = [json.dumps({"address1": first, "address2": second}, ensure_ascii=False).encode() for first, second in pairs]
@@ -40,36 +32,50 @@ def match_requests(pairs: Sequence[tuple[str, str]]) -> list[bytes]:
     ]
 
 
-async def drive(port: int, requests: Sequence[bytes], *, total: int, connections: int, deadline: float) -> Burst:
-    """Send `total` requests in turn, at most one at a time on each connection.
+class KeepAliveClient:
+    """An asynchronous context manager, inside of which its connections are open.
 
     Args:
         port: of a server on 127.0.0.1.
-        requests: sent one after the other, again from the first after the last.
-        total: answers to wait for, at least one.
         connections: that are open at once.
-        deadline: seconds for all of it.
-
-    Raises:
-        BadAnswerError: an answer was not 200, has no length, or the server closed a connection.
-        TimeoutError: it took longer than `deadline`.
-        OSError: nobody listens.
     """
-    loop = asyncio.get_running_loop()
-    load = _Load(islice(cycle(requests), total), total, loop.create_future())
-    opened = [_Connection(load) for _ in range(connections)]
-    try:
-        async with asyncio.timeout(deadline):
-            for connection in opened:
-                await connection.open(port)
-            begun = loop.time()
-            for connection in opened:
-                connection.send_next()
-            await load.done
-        return Burst(answers=total, seconds=loop.time() - begun)
-    finally:
-        for connection in opened:
+
+    def __init__(self, port: int, *, connections: int) -> None:
+        self._port = port
+        self._connections = [_Connection() for _ in range(connections)]
+
+    async def __aenter__(self) -> Self:
+        """Open all connections.
+
+        Raises:
+            OSError: nobody listens.
+        """
+        for connection in self._connections:
+            await connection.open(self._port)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close them."""
+        for connection in self._connections:
             connection.close()
+
+    async def send(self, requests: Sequence[bytes], *, total: int, timeout: float) -> None:  # noqa: ASYNC109 -- a bound of a measurement
+        """Send `total` requests in turn, one at a time on each connection, and wait for all answers.
+
+        Args:
+            requests: sent one after the other, again from the first after the last.
+            total: how many, at least one.
+            timeout: seconds for all of it.
+
+        Raises:
+            BadAnswerError: an answer was not 200, has no length, or the server closed a connection, now or since the last call.
+            TimeoutError: it took longer.
+        """
+        load = _Load(islice(cycle(requests), total), total, asyncio.get_running_loop().create_future())
+        for connection in self._connections:
+            connection.begin(load)
+        async with asyncio.timeout(timeout):
+            await load.done
 
 
 @dataclass(slots=True)
@@ -91,9 +97,9 @@ class _Load:
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, load: _Load) -> None:
-        self._load = load
+    def __init__(self) -> None:
         self._received = b""
+        self._load: _Load | None = None
         self._transport: asyncio.Transport | None = None
 
     async def open(self, port: int) -> None:
@@ -103,15 +109,14 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def send_next(self) -> None:
-        request = next(self._load.requests, None)
-        if request is not None and self._transport is not None:
-            self._transport.write(request)
+    def begin(self, load: _Load) -> None:
+        self._load = load
+        self._send_next(load)
 
     def data_received(self, data: bytes) -> None:
         self._received += data
         head_end = self._received.find(b"\r\n\r\n")
-        if head_end < 0:
+        if head_end < 0 or self._load is None:
             return
         head = self._received[: head_end + 2]
         status, length = _STATUS.match(head), _LENGTH.search(head)
@@ -120,7 +125,17 @@ class _Connection(asyncio.Protocol):
         elif len(self._received) >= head_end + 4 + int(length[1]):
             self._received = b""
             self._load.answered()
-            self.send_next()
+            self._send_next(self._load)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._load.fail(f"the server closed a connection ({exc or 'without an error'})")
+        self._transport = None
+        if self._load is not None:
+            self._load.fail(f"the server closed a connection ({exc or 'without an error'})")
+
+    def _send_next(self, load: _Load) -> None:
+        if self._transport is None:
+            load.fail("the server closed a connection that was to be kept")
+            return
+        request = next(load.requests, None)
+        if request is not None:
+            self._transport.write(request)

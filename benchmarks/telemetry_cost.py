@@ -1,8 +1,8 @@
 """What telemetry costs a request in CPU time, against the same server without any and against the stock instrumentation.
 
 All variants run at the same time, each its own process on the same core, and are loaded in turns, so that what disturbs
-the machine disturbs all of them. A turn of a variant lasts until its next one begins: work that is put off (rows, lines,
-exports) counts too.
+the machine disturbs all of them. CPU time is read from the beginning of a round to that of the next: work that is put off
+(rows, lines, exports) counts too.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import asyncio
 import json
 import os
 import tempfile
-import time
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING
 from benchmarks.address_pairs import PAIRS
 from benchmarks.cpu_time import CpuTime, read_cpu_time
 from benchmarks.figure import Figure, Report, Table
-from benchmarks.keep_alive import drive, match_requests
+from benchmarks.keep_alive import KeepAliveClient, match_requests
 from benchmarks.machine import usable_cores
 from benchmarks.server_process import ServerProcess
 from benchmarks.spread import Spread, differences, ratios
@@ -34,12 +33,6 @@ if TYPE_CHECKING:
 
 NUMBERS = range(100, 200)
 CONNECTIONS = (1, 32)
-SETTLE = 0.5
-"""Seconds after each turn for what was put off to be done, before the next variant takes the core."""
-
-LAST_EXPORT = 6.0
-"""Seconds after the last turn; the batch span processor sends what it has every 5 s."""
-
 BURST_TIMEOUT = 120.0
 EXPECTED = {
     # The server's span and the inference's; a batch's too, but that may have many members.
@@ -92,9 +85,9 @@ def run(effort: Effort) -> Report:
                 )
                 for variant in Variant
             }
-            costs = {connections: _measure(servers, connections, effort) for connections in CONNECTIONS}
+            costs = {connections: asyncio.run(_measure(servers, connections, effort)) for connections in CONNECTIONS}
         arrived: dict[str, dict[str, int]] = json.loads(sink.output.splitlines()[-1])
-    requests = len(CONNECTIONS) * (effort.warm_up + effort.rounds * effort.requests)
+    requests = len(CONNECTIONS) * (effort.warm_up + effort.rounds * effort.turns * effort.requests)
     per_request = check_arrived(arrived, requests)
     return report(costs, per_request, effort)
 
@@ -112,33 +105,38 @@ def _settings(variant: Variant, folder: Path, sink_port: int) -> dict[str, str]:
     return settings
 
 
-def _measure(servers: Mapping[Variant, ServerProcess], connections: int, effort: Effort) -> dict[Variant, Cost]:
+async def _measure(servers: Mapping[Variant, ServerProcess], connections: int, effort: Effort) -> dict[Variant, Cost]:
     requests = match_requests(PAIRS)
-
-    def load(server: ServerProcess, total: int) -> None:
-        asyncio.run(drive(server.port, requests, total=total, connections=connections, deadline=BURST_TIMEOUT))
-
-    for server in servers.values():
-        load(server, effort.warm_up)
-    time.sleep(LAST_EXPORT)
     readings: dict[Variant, list[CpuTime]] = {variant: [] for variant in servers}
-    for _ in range(effort.rounds):
-        for variant, server in servers.items():
-            readings[variant].append(read_cpu_time(server.pid))
-            load(server, effort.requests)
-            time.sleep(SETTLE)
-    time.sleep(LAST_EXPORT)
-    return {
-        variant: cost_of([*readings[variant], read_cpu_time(server.pid)], requests=effort.requests) for variant, server in servers.items()
-    }
+    async with AsyncExitStack() as stack:
+        clients = {
+            variant: await stack.enter_async_context(KeepAliveClient(server.port, connections=connections))
+            for variant, server in servers.items()
+        }
+        for client in clients.values():
+            await client.send(requests, total=effort.warm_up, timeout=BURST_TIMEOUT)
+        for _ in range(effort.rounds):
+            for turn in range(effort.turns):
+                for variant, client in clients.items():
+                    if turn == 0:
+                        readings[variant].append(read_cpu_time(servers[variant].pid))
+                    await client.send(requests, total=effort.requests, timeout=BURST_TIMEOUT)
+    for variant, server in servers.items():
+        readings[variant].append(read_cpu_time(server.pid))
+    return {variant: cost_of(taken, requests=effort.turns * effort.requests) for variant, taken in readings.items()}
 
 
 def cost_of(readings: Sequence[CpuTime], *, requests: int) -> Cost:
-    """Pure: from the CPU times at the beginning of each turn and at the end of the last one, the cost of a request."""
+    """Pure: from the CPU times at the beginning of each round and at the end of the last one, the cost of a request.
+
+    Args:
+        readings: one more than rounds.
+        requests: in each round.
+    """
     used = [later - earlier for earlier, later in pairwise(readings)]
     return Cost(
-        process=tuple(turn.process / requests * _US for turn in used),
-        main_thread=tuple(turn.main_thread / requests * _US for turn in used),
+        process=tuple(spent.process / requests * _US for spent in used),
+        main_thread=tuple(spent.main_thread / requests * _US for spent in used),
     )
 
 
@@ -167,7 +165,7 @@ def report(costs: Mapping[int, Mapping[Variant, Cost]], per_request: Mapping[Var
     sent = "; ".join(
         f"{variant}: {', '.join(f'{count:.3g} {name}' for name, count in sent.items())}" for variant, sent in per_request.items()
     )
-    rounds = f"Medians of {effort.rounds} rounds of {effort.requests} requests a variant (smallest to largest); "
+    rounds = f"Medians of {effort.rounds} rounds of {effort.turns * effort.requests} requests a variant (smallest to largest); "
     remarks = (
         rounds + "what is added is the difference to the bare server in the same round.",
         f"Arrived at the OTLP endpoint per request: {sent}.",
