@@ -185,6 +185,7 @@ def _figures(base: int, connections: int, costs: Mapping[Variant, Cost]) -> list
                 f"telemetry_cost.{where}.{variant}.added_main_thread_microseconds",
                 Spread.of(differences(cost.main_thread, bare.main_thread)),
             ),
+            (f"telemetry_cost.{where}.{variant}.cpu_times_bare", Spread.of(ratios(cost.process, bare.process))),
         ]
     values.append((f"telemetry_cost.{where}.bare.cpu_microseconds", Spread.of(bare.process)))
     values.append((f"telemetry_cost.{where}.bare.main_thread_microseconds", Spread.of(bare.main_thread)))

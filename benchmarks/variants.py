@@ -28,7 +28,7 @@ from service.api.middleware import RequestContextMiddleware
 from service.api.pages import Pages
 from service.app import create_app
 from service.inference import InferencePipeline
-from service.listener import bind
+from service.listener import bind, listen
 from service.model.fake import FakeModel
 from service.runtime import build
 from service.settings import Settings
@@ -192,6 +192,7 @@ def main(name: str) -> None:
     port = listener.getsockname()[1]
 
     def announce() -> None:
+        listen(listener)
         sys.stdout.write(f"{name} listens on http://127.0.0.1:{port}\n")
         sys.stdout.flush()
 
