@@ -36,12 +36,11 @@ from service.telemetry.event import Clock
 from service.telemetry.recorder import NullRecorder
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from starlette.types import ASGIApp
 
-    from service.model.base import AddressPair, BatchPrediction
     from service.telemetry.event import InferenceEvent
     from service.telemetry.recorder import Recorder
 
@@ -68,15 +67,6 @@ class Variant(StrEnum):
     def exports(self) -> bool:
         """Whether it is given an OTLP endpoint."""
         return self in {Variant.OURS, Variant.STOCK}
-
-
-class ForgetfulFake(FakeModel):
-    """The fake model without its memory of every batch, which would grow with the load."""
-
-    def predict(self, pairs: Sequence[AddressPair]) -> BatchPrediction:
-        """Answer as the fake does."""
-        self.batches.clear()
-        return super().predict(pairs)
 
 
 class NullHasher:
@@ -116,7 +106,7 @@ def make(variant: Variant, settings: Settings, announce: Callable[[], None]) -> 
         StartupError: the data folder cannot be used.
     """
     if variant in {Variant.OURS, Variant.OURS_LOCAL}:
-        return create_app(build(settings, command="serve", model=ForgetfulFake()), announce=announce)
+        return create_app(build(settings, command="serve", model=FakeModel()), announce=announce)
     if variant is Variant.STOCK:
         return _without_telemetry(settings, LoggingRecorder(_stock_log(settings.data_dir / "stock.log")), _instrument, announce)
     return _without_telemetry(settings, NullRecorder(), lambda _app: None, announce)
@@ -127,7 +117,7 @@ def _without_telemetry(
 ) -> ASGIApp:
     clock = Clock()
     pipeline = InferencePipeline(
-        ForgetfulFake(), recorder, settings=settings, hasher=NullHasher(), on_fatal=lambda reason, _code: sys.exit(reason), clock=clock
+        FakeModel(), recorder, settings=settings, hasher=NullHasher(), on_fatal=lambda reason, _code: sys.exit(reason), clock=clock
     )
     keys = KeyRing.load(keys=None, file=None)
     pages = Pages(assets=load_assets(), version=version("mgeo"), needs_key=False)
