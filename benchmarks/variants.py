@@ -18,7 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from service.__main__ import _uvicorn as uvicorn_config  # what the product runs on; a copy could drift
+from service.__main__ import uvicorn_config  # a copy could drift
 from service.api.assets import load_assets
 from service.api.auth import AuthMiddleware
 from service.api.errors import ProblemMiddleware, exception_handlers

@@ -49,7 +49,7 @@ def run(settings: Settings) -> int:
             _announce(listener)
 
         app = create_app(runtime, announce=ready)
-        server = _Server(_uvicorn(app, settings), on_shutdown=runtime.pipeline.stop_accepting)
+        server = _Server(uvicorn_config(app, settings), on_shutdown=runtime.pipeline.stop_accepting)
         ending.stop_with(server, settings.shutdown_grace)
         # uvicorn raises the signal again once it has shut down; by then everything is flushed and there is nothing to kill.
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -105,7 +105,8 @@ class _Ending:
         last.start()
 
 
-def _uvicorn(app: object, settings: Settings) -> uvicorn.Config:
+def uvicorn_config(app: object, settings: Settings) -> uvicorn.Config:
+    """What the product runs on; the benchmarks compare servers on the same."""
     return uvicorn.Config(
         app,  # type: ignore[arg-type]  # an ASGI callable
         http="httptools",

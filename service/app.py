@@ -63,7 +63,8 @@ def create_app(runtime: Runtime, *, announce: Callable[[], None] = lambda: None)
     """
     settings, recording = runtime.settings, runtime.recording
     keys = KeyRing.load(keys=settings.api_keys.get_secret_value() if settings.api_keys is not None else None, file=settings.api_keys_file)
-    pages = Pages(assets=load_assets(), version=version("mgeo"), needs_key=bool(keys))
+    assets = load_assets()
+    pages = Pages(assets=assets, version=version("mgeo"), needs_key=bool(keys))
     app = FastAPI(
         title="MGeo",
         version=version("mgeo"),
@@ -82,6 +83,7 @@ def create_app(runtime: Runtime, *, announce: Callable[[], None] = lambda: None)
     )
     for router in _routers(runtime, keys, pages):
         app.include_router(router)
+    app.include_router(assets_router(assets))
     app.include_router(DocsApi(openapi=app.openapi, pages=pages).router())
     _use_stable_conventions()
     FastAPIInstrumentor.instrument_app(
@@ -135,7 +137,6 @@ def _routers(runtime: Runtime, keys: KeyRing, pages: Pages) -> Sequence[APIRoute
             pages=pages,
         ).router(),
         session_router(keys=keys, key_form=pages.key_form, public_url=settings.public_url),
-        assets_router(load_assets()),
     ]
 
 

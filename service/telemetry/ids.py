@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MAX_REQUEST_ID_LENGTH = 128
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 _ITEM_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}(?::[0-9]{1,9})?")
 
