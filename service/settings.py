@@ -11,12 +11,21 @@ import difflib
 import os
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from service.errors import SettingsError
+from service.setting import FilePath, Secret, expanded, setting
+from service.stack_settings import (
+    STACK_CONCERNS,
+    GatewaySettings,
+    ProgramSettings,
+    RetentionSettings,
+    StackPortSettings,
+    UpstreamSettings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,26 +34,6 @@ PREFIX = "MGEO_"
 CONFIG_FILE = "MGEO_CONFIG_FILE"
 CLIENT_VARIABLES = frozenset({"MGEO_API_KEY", "MGEO_URL"})
 """What the commands that call a running service read; not settings of the service."""
-
-Secret = SecretStr
-
-
-def _expanded(path: Path) -> Path:
-    if "\0" in str(path):
-        raise ValueError("a path has no NUL character")
-    try:
-        return path.expanduser()
-    except RuntimeError as error:
-        message = f"the home folder of {path.parts[0]} is not known"
-        raise ValueError(message) from error
-
-
-FilePath = Annotated[Path, AfterValidator(_expanded)]
-
-
-def setting(default: Any, description: str, *, unit: str = "", **bounds: Any) -> Any:
-    """Declare one setting: its default, what it does and why so, its unit, its bounds."""
-    return Field(default=default, description=description, json_schema_extra={"unit": unit}, **bounds)
 
 
 class ServerSettings(BaseModel):
@@ -144,10 +133,48 @@ class TelemetrySettings(BaseModel):
     )
     gpu: Literal["auto", "nvml", "off"] = setting("auto", "Read the GPU by NVML: if there is one, always (else the start fails), or never.")
     gpu_interval: float = setting(1.0, "Time between two GPU samples.", unit="seconds", ge=0.1, le=60)
+    spool_max_bytes: int = setting(
+        1_073_741_824,
+        "Telemetry kept on disk while the OTLP endpoint is away; the oldest goes first, counted. About an hour at 100 requests a second.",
+        unit="bytes",
+        ge=1_048_576,
+    )
+    spool_max_age: float = setting(
+        43_200.0,
+        "How old such telemetry may become. Loki and Prometheus, as configured here, take nothing older.",
+        unit="seconds",
+        gt=0,
+        le=31_536_000,
+    )
     freeze_gc: bool = setting(True, "Freeze the garbage collector's view of start-up objects after warm-up; shortens its longest pause.")
 
 
-class Settings(ServerSettings, InferenceSettings, ModelSettings, DataSettings, TelemetrySettings, BaseSettings):
+class LookupSettings(BaseModel):
+    """The stores of the stack in which the story of a request is looked up, beside the embedded one; `mgeo up` sets them."""
+
+    jaeger_url: str | None = setting(None, "Jaeger's API. None: no traces but those of the embedded store.")
+    loki_url: str | None = setting(None, "Loki's API. None: no log lines but those of the embedded store.")
+    prometheus_url: str | None = setting(None, "Prometheus' API. None: a story says nothing of alerts and of metrics at its moment.")
+    grafana_url: str | None = setting(None, "Grafana, as people reach it. None: links lead to our own pages.")
+    lookup_timeout: float = setting(
+        5.0, "How long one of these stores may take; then the story says what is missing.", unit="seconds", gt=0, le=60
+    )
+
+
+class Settings(
+    ServerSettings,
+    InferenceSettings,
+    ModelSettings,
+    DataSettings,
+    TelemetrySettings,
+    LookupSettings,
+    StackPortSettings,
+    RetentionSettings,
+    ProgramSettings,
+    GatewaySettings,
+    UpstreamSettings,
+    BaseSettings,
+):
     """All settings. Frozen; checked together by `load`."""
 
     model_config = SettingsConfigDict(
@@ -170,9 +197,11 @@ class Settings(ServerSettings, InferenceSettings, ModelSettings, DataSettings, T
 
     @model_validator(mode="after")
     def _together(self) -> Self:
-        problems = []
-        if self.api_keys is not None and self.api_keys_file is not None:
-            problems.append("MGEO_API_KEYS and MGEO_API_KEYS_FILE are both set; keep one of them")
+        problems = [
+            f"{PREFIX}{name.upper()} and {PREFIX}{name.upper()}_FILE are both set; keep one of them"
+            for name in SECRETS
+            if getattr(self, name) is not None and getattr(self, f"{name}_file") is not None
+        ]
         if self.queue_size < self.max_batch_size:
             problems.append(
                 f"MGEO_QUEUE_SIZE = {self.queue_size} is smaller than MGEO_MAX_BATCH_SIZE = {self.max_batch_size}: "
@@ -204,11 +233,21 @@ class Settings(ServerSettings, InferenceSettings, ModelSettings, DataSettings, T
             raise SettingsError("\n".join(["the settings are wrong:", *(f"  - {problem}" for problem in problems)])) from error
 
     def redacted(self) -> dict[str, str]:
-        """Every setting as text by name, secrets as asterisks; what the start prints."""
-        return {name: str(getattr(self, name)) for concern in CONCERNS for name in concern.model_fields}
+        """Every setting of the service as text by name, secrets as asterisks; what the start prints."""
+        return {name: str(getattr(self, name)) for concern in CONCERNS for name in concern.model_fields if concern not in STACK_CONCERNS}
 
 
-CONCERNS: tuple[type[BaseModel], ...] = (ServerSettings, InferenceSettings, ModelSettings, DataSettings, TelemetrySettings)
+CONCERNS: tuple[type[BaseModel], ...] = (
+    ServerSettings,
+    InferenceSettings,
+    ModelSettings,
+    DataSettings,
+    TelemetrySettings,
+    LookupSettings,
+    *STACK_CONCERNS,
+)
+SECRETS = ("api_keys", "gateway_password", "ingest_token", "upstream_token")
+"""The settings with a twin that names a file; at most one of the two is set."""
 
 
 def misspelt_variables() -> Iterator[str]:
@@ -223,7 +262,7 @@ def misspelt_variables() -> Iterator[str]:
 
 def _readable(path: Path) -> Path:
     try:
-        path = _expanded(path)
+        path = expanded(path)
         tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         message = f"{CONFIG_FILE} = {path}: cannot be read ({error.strerror}); name a readable TOML file or unset it"

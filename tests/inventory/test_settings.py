@@ -8,12 +8,20 @@ import pytest
 from pydantic import SecretStr
 
 from service.reference import configuration_page
-from service.settings import CONCERNS, PREFIX, Settings
+from service.settings import CONCERNS, PREFIX, SECRETS, Settings
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(Settings.model_fields)
 # A port and a count of threads or failures are bounded, but a whole disk is not for us to judge.
-UNBOUNDED_ABOVE = {"log_max_bytes", "store_max_bytes", "log_queue_size", "store_queue_size"}
+UNBOUNDED_ABOVE = {
+    "log_max_bytes",
+    "store_max_bytes",
+    "log_queue_size",
+    "store_queue_size",
+    "spool_max_bytes",
+    "collector_queue_bytes",
+    "collector_memory_bytes",
+}
 
 
 def annotation(name: str) -> str:
@@ -22,6 +30,10 @@ def annotation(name: str) -> str:
 
 def numeric(name: str) -> bool:
     return Settings.model_fields[name].annotation in (int, float)
+
+
+def is_port(name: str) -> bool:
+    return name == "port" or name.endswith("_port")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -44,7 +56,7 @@ def test_every_number_has_bounds(name: str) -> None:
     assert name not in UNBOUNDED_ABOVE or Settings.model_fields[name].annotation is int
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if numeric(name) and name != "port"])
+@pytest.mark.parametrize("name", [name for name in NAMES if numeric(name) and not is_port(name)])
 def test_every_quantity_has_a_unit(name: str) -> None:
     """Seconds and bytes, not milliseconds and megabytes."""
     extra = Settings.model_fields[name].json_schema_extra
@@ -73,7 +85,7 @@ def test_every_secret_has_a_twin_that_is_a_file() -> None:
     """A secret in the environment is visible to whoever may list processes."""
     secrets = {name for name in NAMES if SecretStr.__name__ in annotation(name)}
 
-    assert secrets == {"api_keys"}
+    assert secrets == {"api_keys", "gateway_password", "ingest_token", "upstream_token"} == set(SECRETS)
     assert {name for name in secrets if f"{name}_file" not in NAMES} == set()
 
 
@@ -86,8 +98,15 @@ def test_nothing_that_sounds_secret_is_plain_text() -> None:
     } == {
         "api_keys": True,
         "api_keys_file": True,
+        "gateway_key_file": True,
+        "gateway_password": True,
+        "gateway_password_file": True,
         "hash_key_file": True,
+        "ingest_token": True,
+        "ingest_token_file": True,
         "metrics_need_key": True,
+        "upstream_token": True,
+        "upstream_token_file": True,
     }
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from service.errors import SettingsError
 from service.settings import Settings, misspelt_variables
+from service.stack_settings import STACK_CONCERNS, StackPortSettings
 
 SECRET = "hunter2-hunter2-hunter2"
 
@@ -121,6 +122,15 @@ TOO_LOW_TOO_HIGH = {
     "STORE_MAX_BYTES": ("4194303", None),
     "STORE_QUEUE_SIZE": ("99", None),
     "GPU_INTERVAL": ("0.09", "60.1"),
+    "SPOOL_MAX_BYTES": ("1048575", None),
+    "SPOOL_MAX_AGE": ("0", "31536000.1"),
+    "LOOKUP_TIMEOUT": ("0", "60.1"),
+    "PROMETHEUS_RETENTION_DAYS": ("0", "3651"),
+    "LOKI_RETENTION_DAYS": ("0", "3651"),
+    "JAEGER_RETENTION_DAYS": ("0", "3651"),
+    "COLLECTOR_QUEUE_BYTES": ("1048575", None),
+    "COLLECTOR_MEMORY_BYTES": ("67108863", None),
+    **{name.upper(): ("0", "65536") for name in StackPortSettings.model_fields if name.endswith("_port")},
 }
 BEYOND = [(name, value) for name, values in TOO_LOW_TOO_HIGH.items() for value in values if value is not None]
 
@@ -336,11 +346,11 @@ def test_a_wrong_secret_is_called_so(file: Path) -> None:
     assert problem.startswith("MGEO_API_KEYS = a secret: Input should be a valid string; ")
 
 
-def test_the_redacted_table_has_every_setting_in_its_order(tmp_path: Path) -> None:
-    """What the start prints: as text, by name."""
+def test_the_redacted_table_has_every_setting_of_the_service_in_its_order(tmp_path: Path) -> None:
+    """What the start prints: as text, by name, without those of the stack beside it."""
     table = Settings.load(data_dir=tmp_path, port=0).redacted()
 
-    assert set(table) == set(Settings.model_fields)
+    assert set(table) == set(Settings.model_fields) - {name for concern in STACK_CONCERNS for name in concern.model_fields}
     assert list(table)[:3] == ["host", "port", "body_limit"]
     assert (table["host"], table["port"], table["data_dir"], table["api_keys"]) == ("127.0.0.1", "0", str(tmp_path), "None")
 
