@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from cli.command_group import CommandGroup
 from service.errors import ServiceError, StartupError
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ COMMANDS = {
     "lookup": "cli.lookup.command",
     "load": "cli.load.command",
     "doctor": "cli.doctor.command",
+    "stack": "cli.stack.command",
 }
-"""Each command and the module in which a function of the same name is the command."""
+"""Each command and the module in which a function, or a CommandGroup, of the same name is the command."""
 
 HELP_WIDTH = 100
 
@@ -43,8 +45,8 @@ class LazyCommands(MutableMapping[str, "Command"]):
     def __getitem__(self, name: str) -> Command:
         """Import a command; KeyError when there is none of that name."""
         if name not in self._commands:
-            function = getattr(importlib.import_module(self._modules[name]), name)
-            self._commands[name] = _command(name, function)
+            found = getattr(importlib.import_module(self._modules[name]), name)
+            self._commands[name] = _group(name, found) if isinstance(found, CommandGroup) else _command(name, found)
         return self._commands[name]
 
     def __setitem__(self, name: str, command: Command) -> None:
@@ -112,6 +114,7 @@ def mgeo(
       mgeo match A B    one answer, without a server
       mgeo lookup ID    the whole story of one request
       mgeo load         traffic for a running service, and how it fared
+      mgeo stack        the programs of the telemetry stack
 
     `mgeo COMMAND --help` explains a command with examples. Settings are also read from MGEO_... variables and
     from the TOML file named by MGEO_CONFIG_FILE; what stands on the command line wins.
@@ -128,6 +131,13 @@ def _program() -> Callable[..., None]:
 def _command(name: str, function: Callable[..., None]) -> Command:
     app = _app()
     app.command(name)(function)
+    return get_command(app)
+
+
+def _group(name: str, group: CommandGroup) -> Command:
+    app = _app(name=name, no_args_is_help=True, help=group.help)
+    for command, function in group.commands.items():
+        app.command(command)(function)
     return get_command(app)
 
 
