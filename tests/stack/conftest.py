@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +11,10 @@ import pytest
 
 from cli.stack.source import Locator
 from service.settings import Settings
+from tests.stack.running import Stack
+
+INGEST_TOKEN = "a-token-for-agents-0123456789"
+PASSWORD = "open sesame"
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +22,22 @@ def program() -> Callable[[str], Path]:
     """The binary of a program or tool of the stack; built from its pins if it is nowhere on this machine."""
     locator = Locator(Settings.load(), say=print)
     return cache(lambda name: locator.locate(name).path)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The full profile behind its gateway, with a door for agents; one for the whole session."""
+    with tempfile.TemporaryDirectory(prefix="mgeo-stack-") as folder:
+        secret = Path(folder, "ingest-token")
+        secret.write_text(INGEST_TOKEN)
+        stack = Stack(
+            data_dir=Path(folder, "full"),
+            profile="full",
+            options=("--gateway",),
+            variables={"MGEO_INGEST_TOKEN_FILE": str(secret), "MGEO_GATEWAY_PASSWORD": PASSWORD},
+        )
+        try:
+            stack.up()
+            yield stack
+        finally:
+            stack.down()
