@@ -75,10 +75,12 @@ class Stack:
             **self.variables,
         }
 
-    def mgeo(self, *arguments: str, check: bool = True, timeout: float = 600, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of the program; its exit code must be 0 unless `check` is off."""
+    def mgeo(
+        self, *arguments: str, check: bool = True, timeout: float = 600, within: tuple[str, ...] = (), **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command of the program, perhaps within another; its exit code must be 0 unless `check` is off."""
         done = subprocess.run(
-            [sys.executable, "-m", "cli.main", *arguments],
+            [*within, sys.executable, "-m", "cli.main", *arguments],
             env={**self.environment, **variables},
             cwd=self.data_dir.parent,
             capture_output=True,
@@ -184,6 +186,14 @@ class Stack:
         assert answer["status"] == "success", answer
         result: list[dict[str, Any]] = answer["data"]["result"]
         return result
+
+    def value_at(self, expression: str, unix: float) -> float | None:
+        """The newest value of a single series in the hour around a moment; None when it has none."""
+        answer = httpx.get(
+            f"{self.prometheus_url}/api/v1/query", params={"query": f"last_over_time({expression}[1h])", "time": unix + 1800}, timeout=20
+        )
+        result = answer.json()["data"]["result"]
+        return float(result[0]["value"][1]) if result else None
 
     def lines(self, query: str, *, since: float = 3600.0) -> list[dict[str, str]]:
         """The labels and structured metadata of Loki's lines that a query finds."""

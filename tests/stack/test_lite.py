@@ -38,7 +38,24 @@ def test_the_names_and_labels_of_the_scrape_are_those_of_the_push(lite: Stack) -
     assert (series["metric"]["job"], series["metric"]["service_name"]) == ("mgeo", "mgeo")
     assert series["metric"]["mgeo_instance_name"].endswith("/serve/0")
     boundaries = {each["metric"]["le"] for each in lite.query('mgeo_inference_duration_seconds_bucket{status="success"}')}
-    assert boundaries == {"0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.2", "0.4", "0.8", "1.5", "2.5", "5", "10", "30", "+Inf"}
+    assert boundaries == {
+        "0.001",
+        "0.0025",
+        "0.005",
+        "0.01",
+        "0.025",
+        "0.05",
+        "0.1",
+        "0.2",
+        "0.4",
+        "0.8",
+        "1.5",
+        "2.5",
+        "5",
+        "10",
+        "30",
+        "+Inf",
+    }
 
 
 def test_every_metric_of_the_names_table_that_can_exist_here_is_scraped(lite: Stack) -> None:
