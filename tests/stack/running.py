@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-
 from cli.stack.layout import Layout
 from cli.stack.state import read_state
 from cli.stack.supervisor import Control
+
 from tests.deadline import until
 from tests.stack.collector import ROOT, free_ports
 
@@ -135,7 +135,7 @@ class Stack:
 
     @property
     def control(self) -> Control:
-        """supervisord's socket."""
+        """Supervisord's socket."""
         state = read_state(Layout(self.data_dir))
         assert state is not None
         return Control(socket=state.socket, password=state.password)
