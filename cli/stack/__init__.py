@@ -1,0 +1,1 @@
+"""The native programs of the telemetry stack: which ones, which versions, where they come from."""
