@@ -1,4 +1,4 @@
-"""The generated references: docs/telemetry.md, docs/configuration.md and docs/log-schema.json.
+"""The generated references: docs/telemetry.md, docs/configuration.md, docs/log-schema.json and otel-collector/redaction.yaml.
 
 `python -m service.reference` writes them; with `--check` it only tells which ones are out of date, and exits 1.
 """
@@ -14,6 +14,7 @@ from service.errors import ErrorType, Outcome
 from service.settings import CONCERNS, CONFIG_FILE, PREFIX
 from service.telemetry import names
 from service.telemetry.log_schema import schema
+from service.telemetry.redaction import redaction_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -42,6 +43,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/telemetry.md": telemetry_page,
     "docs/configuration.md": configuration_page,
     "docs/log-schema.json": log_schema,
+    "otel-collector/redaction.yaml": redaction_yaml,
 }
 
 
