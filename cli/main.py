@@ -27,6 +27,9 @@ COMMANDS = {
     "lookup": "cli.lookup.command",
     "load": "cli.load.command",
     "doctor": "cli.doctor.command",
+    "up": "cli.up",
+    "status": "cli.status",
+    "down": "cli.down",
 }
 """Each command and the module in which a function of the same name is the command."""
 
@@ -112,6 +115,7 @@ def mgeo(
       mgeo match A B    one answer, without a server
       mgeo lookup ID    the whole story of one request
       mgeo load         traffic for a running service, and how it fared
+      mgeo up           the service with its telemetry stack; then mgeo status, mgeo down
 
     `mgeo COMMAND --help` explains a command with examples. Settings are also read from MGEO_... variables and
     from the TOML file named by MGEO_CONFIG_FILE; what stands on the command line wins.

@@ -71,8 +71,8 @@ def check_disk(
     free, need = free_bytes(folder), disk_need(profile, settings)
     if free < FLOORS[profile]:
         raise StartupError(
-            f"MGEO_DATA_DIR = {folder}: {size_text(free)} free there, and --profile {profile} needs {size_text(FLOORS[profile])} to begin with; "
-            "free some space, or set MGEO_DATA_DIR to a larger disk"
+            f"MGEO_DATA_DIR = {folder}: {size_text(free)} free there, and --profile {profile} needs {size_text(FLOORS[profile])} to begin "
+            "with; free some space, or set MGEO_DATA_DIR to a larger disk"
         )
     if free < need.total:
         return (

@@ -39,9 +39,11 @@ def gateway(site: Site) -> Process:
     }
     if settings.gateway_certificate_file is not None and settings.gateway_key_file is not None:
         environment["MGEO_GATEWAY_SCHEME"] = "https"
-        environment["MGEO_GATEWAY_TLS"] = "tls.caddy"
+        environment["MGEO_GATEWAY_TLS"] = "with-tls.caddy"
         environment["MGEO_GATEWAY_CERTIFICATE_FILE"] = str(settings.gateway_certificate_file.absolute())
         environment["MGEO_GATEWAY_KEY_FILE"] = str(settings.gateway_key_file.absolute())
+    if settings.api_keys is not None or settings.api_keys_file is not None:
+        environment["MGEO_GATEWAY_KEYS"] = "with-keys.caddy"
     return Process(
         name="gateway",
         argv=(str(found.path), "run", "--config", site.configuration("gateway", "Caddyfile"), "--adapter", "caddyfile"),
@@ -66,14 +68,12 @@ def grafana(site: Site) -> Process:
         "GF_PATHS_LOGS": str(folder / "log"),
         "GF_PATHS_PLUGINS": str(folder / "plugins"),
         "GF_PATHS_PROVISIONING": site.configuration("grafana", "provisioning"),
-        "GF_SECURITY_ADMIN_PASSWORD__FILE": str(site.secrets.grafana_password_file),
+        "GF_SECURITY_ADMIN_PASSWORD": f"$__file{{{site.secrets.grafana_password_file}}}",
         "MGEO_STACK_HOST": settings.stack_host,
         "MGEO_GRAFANA_PORT": str(settings.grafana_port),
         "MGEO_GRAFANA_URL": grafana_url(site),
         **grafana_variables(site),
     }
-    if site.gateway:
-        environment["GF_SERVER_SERVE_FROM_SUB_PATH"] = "true"
     return Process(
         name="grafana",
         argv=(

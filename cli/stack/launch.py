@@ -16,7 +16,7 @@ PROGRAM_VARIABLE = "MGEO_STACK_PROGRAM"
 
 def launch(state_file: str, name: str) -> NoReturn:
     """Execute the process of that name; its process id stays."""
-    with open(state_file, encoding="utf-8") as file:
+    with open(state_file, encoding="utf-8") as file:  # noqa: PTH123 -- pathlib would take longer to import than all the rest
         process = next(process for process in json.load(file)["processes"] if process["name"] == name)
     marker = {variable: value for variable, value in os.environ.items() if variable == "MGEO_STACK"}
     inherited = {variable: value for variable, value in os.environ.items() if not variable.startswith(tuple(process["drops"]))}

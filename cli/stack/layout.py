@@ -40,7 +40,7 @@ class Layout:
 
     @property
     def conf(self) -> Path:
-        """supervisord's configuration."""
+        """The configuration of supervisord."""
         return self.run / "supervisord.conf"
 
     @property
@@ -63,6 +63,21 @@ class Layout:
         """The password of Grafana's administrator."""
         return self.data_dir / "grafana.password"
 
+    @property
+    def ingest_token(self) -> Path:
+        """A copy of the token that agents send, while the stack is up."""
+        return self.run / "ingest.token"
+
+    @property
+    def upstream_token(self) -> Path:
+        """A copy of the token for the stack elsewhere, while the agent is up."""
+        return self.run / "upstream.token"
+
+    @property
+    def tokens(self) -> tuple[Path, Path]:
+        """Both."""
+        return self.ingest_token, self.upstream_token
+
     def log(self, name: str) -> Path:
         """The log file of one process."""
         return self.logs / f"{name}.log"
@@ -72,7 +87,7 @@ class Layout:
         return self.run / name
 
     def control_socket(self, temporary: Path | None = None) -> Path:
-        """supervisord's socket: in the run folder, or below the temporary folder where that path is too long for a socket."""
+        """The socket of supervisord: in the run folder, or below the temporary folder where that path is too long for a socket."""
         own = self.run / "control.sock"
         if len(os.fsencode(own)) <= SOCKET_LIMIT:
             return own

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cli.stack.launch import PROGRAM_VARIABLE
+
+if TYPE_CHECKING:
+    import signal
 
 MARK = "MGEO_STACK"
 SUPERVISOR = "supervisord"

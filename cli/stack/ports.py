@@ -6,8 +6,8 @@ import errno
 import socket
 from typing import TYPE_CHECKING
 
-from service.listener import PortTaken, port_owner
 from service.errors import StartupError
+from service.listener import PortTaken, port_owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -53,5 +53,7 @@ def _taken(name: str, listener: Listener, owner: Callable[[int], str | None]) ->
                 return f"{listener.setting} = {port} ({name}): {host}:{port} is taken by {who}; stop it, or set another {listener.setting}"
             if error.errno == errno.EACCES:
                 return f"{listener.setting} = {port} ({name}): ports below 1024 need privileges; set another"
-            raise StartupError(f"{name} cannot listen on {host} ({error.strerror}); use 127.0.0.1, or an address of this machine") from error
+            raise StartupError(
+                f"{name} cannot listen on {host} ({error.strerror}); use 127.0.0.1, or an address of this machine"
+            ) from error
     return None

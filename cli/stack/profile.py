@@ -33,5 +33,8 @@ def stop_tiers(names: tuple[str, ...]) -> list[tuple[str, ...]]:
     Who sends ends before who receives, so that the last telemetry of each still finds its way.
     """
     known = {name for tier in _TIERS for name in tier}
-    tiers = [tuple(name for name in names if name not in known), *(tuple(name for name in tier if name in names) for tier in reversed(_TIERS))]
+    tiers = [
+        tuple(name for name in names if name not in known),
+        *(tuple(name for name in tier if name in names) for tier in reversed(_TIERS)),
+    ]
     return [tier for tier in tiers if tier]

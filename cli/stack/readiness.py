@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cli.duration import duration_text
-from cli.stack.log_tail import log_tail
+from cli.stack.marked import SUPERVISOR
 from cli.stack.supervisor import SupervisorGone
 from service.errors import StartupError
 
@@ -27,19 +28,24 @@ class NotReady(StartupError):
     exit_code = 69  # EX_UNAVAILABLE
 
 
-def not_ready(process: Process, reason: str, log: Path) -> Exception:
-    """The error for a process that did not come up."""
-    lines = log_tail(log)
-    said = ["its last lines:", *(f"  {line}" for line in lines)] if lines else ["it printed nothing"]
-    program = process.argv[0]
-    return NotReady("\n".join([f"{process.name} did not come up: {reason}", *said, f"the program: {program}", f"the log: {log}", f"what to do: {process.advice}"]))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What a process printed since its start: where, and the last lines."""
+
+    log: Path
+    lines: list[str]
+
+    def text(self) -> str:
+        """For a reader."""
+        words = ["its last lines:", *(f"  {line}" for line in self.lines)] if self.lines else ["it printed nothing"]
+        return "\n".join([*words, f"the log: {self.log}"])
 
 
 def wait_until_ready(
     processes: Sequence[Process],
     control: Control,
     *,
-    log: Callable[[str], Path],
+    said: Callable[[str], Said],
     monotonic: Callable[[], float],
     pause: Callable[[float], object],
     say: Callable[[str], object],
@@ -57,33 +63,32 @@ def wait_until_ready(
             known = control.processes()
         except SupervisorGone as error:
             if now > SUPERVISOR_DEADLINE:
-                raise _gone(error, log("supervisord")) from error
+                raise NotReady(f"supervisord does not answer ({error}); {said(SUPERVISOR).text()}") from error
             pause(PAUSE)
             continue
         for process in list(waiting):
-            reason = _reason(process, known.get(process.name))
+            reason = unready_reason(process, known.get(process.name))
             if reason is None:
                 waiting.remove(process)
                 say(f"{process.name} is ready after {duration_text(monotonic() - begun)}")
             elif process.name in known and known[process.name].ended:
-                raise not_ready(process, "it ended as soon as it was started", log(process.name))
+                raise _not_ready(process, "it ended as soon as it was started", said(process.name))
             elif now > process.start_deadline:
-                raise not_ready(process, f"after {duration_text(now)}, {reason}", log(process.name))
+                raise _not_ready(process, f"after {duration_text(now)}, {reason}", said(process.name))
         if waiting:
             pause(PAUSE)
 
 
 def unready_reason(process: Process, known: Supervised | None) -> str | None:
     """None when a process runs and answers all its probes well; else why not."""
-    return _reason(process, known)
-
-
-def _reason(process: Process, known: Supervised | None) -> str | None:
-    if known is None or known.pid is None:
-        return f"it does not run ({known.state.lower() if known else 'unknown'})"
+    if known is None:
+        return "nobody supervises it; `mgeo down` ends what is left, `mgeo up` starts anew"
+    if known.pid is None:
+        return f"it does not run ({known.state.lower()})"
     return next((reason for probe in process.probes if (reason := probe.ask()) is not None), None)
 
 
-def _gone(error: SupervisorGone, log: Path) -> NotReady:
-    lines = [*log_tail(log.with_suffix(".out")), *log_tail(log)]
-    return NotReady("\n".join([f"supervisord does not answer: {error}", *(f"  {line}" for line in lines), f"the log: {log}"]))
+def _not_ready(process: Process, reason: str, said: Said) -> NotReady:
+    return NotReady(
+        f"{process.name} did not come up: {reason}\n{said.text()}\nthe program: {process.argv[0]}\nwhat to do: {process.advice}"
+    )

@@ -21,7 +21,11 @@ def refuse_bad_combinations(profile: Profile, settings: Settings, *, gateway: bo
     Raises:
         SettingsError: a line for each problem with its fix.
     """
-    problems = [*_service_problems(profile, settings), *_upstream_problems(profile, settings), *_gateway_problems(profile, settings, gateway)]
+    problems = [
+        *_service_problems(profile, settings),
+        *_upstream_problems(profile, settings),
+        *_gateway_problems(profile, settings, gateway),
+    ]
     if problems:
         raise SettingsError("\n".join(["the stack cannot come up like this:", *(f"  - {problem}" for problem in problems)]))
 
@@ -68,7 +72,7 @@ def _gateway_problems(profile: Profile, settings: Settings, gateway: bool) -> It
     if gateway:
         yield from _unreadable(settings, "gateway_certificate_file", "gateway_key_file", "gateway_password_file")
     if ingest and profile is not Profile.FULL:
-        yield f"MGEO_INGEST_TOKEN(_FILE) is set, but --profile {profile} has no stores for what agents send; use --profile full, or unset it"
+        yield f"MGEO_INGEST_TOKEN(_FILE) is set, but --profile {profile} has no stores for it; use --profile full, or unset it"
     if ingest:
         yield from _unreadable(settings, "ingest_token_file")
 

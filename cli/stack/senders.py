@@ -102,7 +102,7 @@ def service(site: Site) -> Process:
         ),
         environment=environment,
         drops=drops,
-        version=__version__,
+        version=str(__version__),
         origin="this checkout",
         address=address,
         listeners=site.listen("port", host=settings.host),

@@ -26,7 +26,7 @@ def prometheus(site: Site) -> Process:
             f"--storage.tsdb.path={site.layout.store('prometheus') / 'data'}",
             f"--storage.tsdb.retention.time={settings.prometheus_retention_days}d",
             f"--web.listen-address={_listen(settings.stack_host, settings.prometheus_port)}",
-            *_behind_gateway(site, "prometheus"),
+            *_external(site, "prometheus", "prometheus_port"),
             *(("--web.enable-otlp-receiver", "--enable-feature=exemplar-storage") if full else ()),
             "--log.level=warn",
         ),
@@ -54,7 +54,7 @@ def alertmanager(site: Site) -> Process:
             f"--storage.path={site.layout.store('alertmanager')}",
             f"--web.listen-address={_listen(settings.stack_host, settings.alertmanager_port)}",
             "--cluster.listen-address=",
-            *_behind_gateway(site, "alertmanager"),
+            *_external(site, "alertmanager", "alertmanager_port"),
             "--log.level=warn",
         ),
         environment={} if site.profile is Profile.FULL else {"GOMEMLIMIT": "64MiB", "GOGC": "50"},
@@ -112,7 +112,9 @@ def jaeger(site: Site) -> Process:
         version=str(found.version),
         origin=found.origin,
         address=jaeger_url(site),
-        listeners=site.listen("jaeger_query_port", "jaeger_query_grpc_port", "jaeger_otlp_port", "jaeger_metrics_port", "jaeger_health_port"),
+        listeners=site.listen(
+            "jaeger_query_port", "jaeger_query_grpc_port", "jaeger_otlp_port", "jaeger_metrics_port", "jaeger_health_port"
+        ),
         probes=(Probe(url=f"{site.url('jaeger_health_port')}/status"), Probe(url=f"{jaeger_url(site)}/api/v3/services")),
         start_deadline=120.0,
         advice="its store may be damaged or locked by another Jaeger; its folder is data_dir/stack/jaeger",
@@ -124,8 +126,9 @@ def jaeger_url(site: Site) -> str:
     return site.url("jaeger_query_port") + (f"/{JAEGER_PREFIX}" if site.gateway else "")
 
 
-def _behind_gateway(site: Site, prefix: str) -> tuple[str, ...]:
-    return (f"--web.external-url={site.below(prefix)}", "--web.route-prefix=/") if site.gateway else ()
+def _external(site: Site, prefix: str, port_setting: str) -> tuple[str, str]:
+    # Without it, links in alerts would have the host's name, which nobody need be able to resolve.
+    return f"--web.external-url={site.below(prefix) if site.gateway else site.url(port_setting)}", "--web.route-prefix=/"
 
 
 def _listen(host: str, port: int) -> str:

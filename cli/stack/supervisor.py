@@ -1,4 +1,4 @@
-"""supervisord, which keeps the processes alive: its configuration, its start, and its socket."""
+"""The supervisord that keeps the processes alive: its configuration, its start, and its socket."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import http.client
 import os
 import shlex
 import socket
-import subprocess
 import xmlrpc.client
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,8 +35,15 @@ _LAUNCH = Path(__file__).with_name("launch.py")
 _NOT_RUNNING = 70
 
 
-def configuration_text(layout: Layout, processes: Sequence[Process], *, python: str, password: str, user: str) -> str:
-    """supervisord's configuration; it holds no secret but the password of its own socket.
+def configuration_text(layout: Layout, processes: Sequence[Process], *, python: str, password: str, root: bool) -> str:
+    """The configuration of supervisord; it holds no secret but the password of its own socket.
+
+    Args:
+        layout: the folders.
+        processes: in the order in which they are started.
+        python: the interpreter.
+        password: of the socket.
+        root: whether this is root, which supervisord wants to be told.
 
     Raises:
         StartupError: the data folder's path has a character that the file cannot hold.
@@ -51,7 +57,7 @@ def configuration_text(layout: Layout, processes: Sequence[Process], *, python: 
         f"childlogdir={_value(layout.logs)}",
         "nodaemon=true",
         "silent=true",
-        f"user={user}",
+        *(("user=root",) if root else ()),
         "",
         "[unix_http_server]",
         f"file={_value(layout.control_socket())}",
@@ -86,17 +92,20 @@ def configuration_text(layout: Layout, processes: Sequence[Process], *, python: 
     return "\n".join(sections)
 
 
-def start_supervisor(layout: Layout, *, python: str, python_path: str, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start supervisord in a session of its own, so that it outlives this process and its terminal."""
-    with (layout.logs / "supervisord.out").open("wb") as output:
-        return subprocess.Popen(
-            [python, "-P", "-m", "supervisor.supervisord", "--configuration", str(layout.conf)],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            env={**environment, "PYTHONPATH": python_path, MARK: str(layout.run), PROGRAM_VARIABLE: SUPERVISOR},
-        )
+def start_supervisor(layout: Layout, *, python: str, python_path: str, environment: Mapping[str, str]) -> int:
+    """Start supervisord in a session of its own, so that it outlives this process and its terminal; its process id."""
+    output = os.fspath(layout.logs / "supervisord.out")
+    return os.posix_spawn(
+        python,
+        [python, "-P", "-m", "supervisor.supervisord", "--configuration", os.fspath(layout.conf)],
+        {**environment, "PYTHONPATH": python_path, MARK: str(layout.run), PROGRAM_VARIABLE: SUPERVISOR},
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
