@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from cli.command_group import CommandGroup
 from service.errors import ServiceError, StartupError
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ COMMANDS = {
     "up": "cli.up",
     "status": "cli.status",
     "down": "cli.down",
+    "stack": "cli.stack.command",
 }
-"""Each command and the module in which a function of the same name is the command."""
+"""Each command and the module in which a function, or a CommandGroup, of the same name is the command."""
 
 HELP_WIDTH = 100
 
@@ -46,8 +48,8 @@ class LazyCommands(MutableMapping[str, "Command"]):
     def __getitem__(self, name: str) -> Command:
         """Import a command; KeyError when there is none of that name."""
         if name not in self._commands:
-            function = getattr(importlib.import_module(self._modules[name]), name)
-            self._commands[name] = _command(name, function)
+            found = getattr(importlib.import_module(self._modules[name]), name)
+            self._commands[name] = _group(name, found) if isinstance(found, CommandGroup) else _command(name, found)
         return self._commands[name]
 
     def __setitem__(self, name: str, command: Command) -> None:
@@ -116,6 +118,7 @@ def mgeo(
       mgeo lookup ID    the whole story of one request
       mgeo load         traffic for a running service, and how it fared
       mgeo up           the service with its telemetry stack; then mgeo status, mgeo down
+      mgeo stack        the programs of the telemetry stack
 
     `mgeo COMMAND --help` explains a command with examples. Settings are also read from MGEO_... variables and
     from the TOML file named by MGEO_CONFIG_FILE; what stands on the command line wins.
@@ -132,6 +135,13 @@ def _program() -> Callable[..., None]:
 def _command(name: str, function: Callable[..., None]) -> Command:
     app = _app()
     app.command(name)(function)
+    return get_command(app)
+
+
+def _group(name: str, group: CommandGroup) -> Command:
+    app = _app(name=name, no_args_is_help=True, help=group.help)
+    for command, function in group.commands.items():
+        app.command(command)(function)
     return get_command(app)
 
 

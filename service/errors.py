@@ -17,7 +17,8 @@
     ├── GpuUnavailable                 the GPUs cannot be read now; says why and what mends it
     └── StartupError                   the process cannot start; says which setting and which fix
         ├── SettingsError
-        └── ModelLoadError
+        ├── ModelLoadError
+        └── ProgramUnavailable     a program of the telemetry stack cannot be had; says what was tried
 
 Every `InferenceRefused` carries an `ErrorType`, the closed list that stands in spans, metrics, logs and
 answers. Nothing here knows HTTP: `service.api.problem` maps `ErrorType` to a status.
@@ -191,3 +192,7 @@ class SettingsError(StartupError):
 
 class ModelLoadError(StartupError):
     """The model folder cannot be used; the message names the file and the fix."""
+
+
+class ProgramUnavailable(StartupError):
+    """A program of the telemetry stack cannot be had; the message names it, what was tried, each reason and the fix."""

@@ -51,6 +51,7 @@ PARENT_OF = {
     "StartupError": "ServiceError",
     "SettingsError": "StartupError",
     "ModelLoadError": "StartupError",
+    "ProgramUnavailable": "StartupError",
 }
 
 
