@@ -14,7 +14,10 @@ from cli.stack.archive import extract
 from cli.stack.program import PassedOver
 
 HOSTILE = ["../caddy", "/tmp/caddy", "a/../../caddy", "./../caddy", "caddy/../caddy", "..", ".", "/", "caddy\\..\\x", "~/caddy", "-rf"]
-NAMES = st.one_of(st.sampled_from([*HOSTILE, "caddy", "./caddy", "caddy/"]), st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=40))
+NAMES = st.one_of(
+    st.sampled_from([*HOSTILE, "caddy", "./caddy", "caddy/"]),
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=40),
+)
 KINDS = st.sampled_from([tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE])
 
 

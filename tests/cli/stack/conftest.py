@@ -23,15 +23,9 @@ import (
 	"{module}"
 )
 
-func main() {{ os.Stdout.WriteString("{name} version " + lib.Version + "\\n") }}
+func main() {{ os.Stdout.WriteString("{name} version " + lib.Told() + "\\n") }}
 """
-MODULES = {
-    "prometheus": ("v0.315.0", "version"),
-    "alertmanager": ("v0.31.1", "version"),
-    "loki": ("v3.7.8", "version"),
-    "jaeger": ("v1.76.0", "version"),
-    "caddy": ("v2.11.9", "version"),
-}
+MODULES = {"prometheus": "v0.315.0", "alertmanager": "v0.31.1", "loki": "v3.7.8", "jaeger": "v1.76.0", "caddy": "v2.11.9"}
 
 
 def script(path: Path, says: str, *, argument: str = "--version") -> Path:
@@ -45,7 +39,7 @@ def script(path: Path, says: str, *, argument: str = "--version") -> Path:
 def write_go_module(stack: Path, name: str) -> Path:
     """stack/NAME whose program is a replacement with no dependencies, and has the same packages as the true one."""
     program = PROGRAMS[name]
-    version = MODULES[name][0]
+    version = MODULES[name]
     folder, source = stack / name, stack.parent / f"{name}-source"
     folder.mkdir(parents=True)
     (folder / "go.sum").write_text("")
@@ -59,11 +53,11 @@ def write_go_module(stack: Path, name: str) -> Path:
     library = source / variable_package.removeprefix(program.module).lstrip("/")
     library.mkdir(parents=True)
     (source / "go.mod").write_text(f"module {program.module}\n\ngo 1.21\n")
-    (library / "lib.go").write_text(f"package lib\n\nvar {variable} string\n")
+    (library / "lib.go").write_text(f"package lib\n\nvar {variable} string\n\nfunc Told() string {{ return {variable} }}\n")
     for binary in program.binaries:
         command = source / binary.package.removeprefix(program.module).lstrip("/")
         command.mkdir(parents=True)
-        text = GO_FILE.format(module=variable_package, name=binary.name).replace("lib.Version", f"lib.{variable}")
+        text = GO_FILE.format(module=variable_package, name=binary.name)
         (command / "main.go").write_text(text)
     return folder
 
