@@ -76,7 +76,7 @@ def test_the_collectors_manifest_and_module_have_the_same_versions() -> None:
     """The manifest decides what is compiled in, the module in which version."""
     listed = [entry["gomod"].split() for value in MANIFEST.values() if isinstance(value, list) for entry in value]
     assert [module for module, _ in listed] == components(STACK / "collector/manifest.yaml")
-    assert {module: version for module, version in listed} == {module: required("collector").get(module) for module, _ in listed}
+    assert dict(listed) == {module: required("collector").get(module) for module, _ in listed}
 
 
 def test_the_collectors_components_are_of_its_own_version() -> None:

@@ -34,13 +34,13 @@ def test_nothing_is_written_elsewhere(members: list[tuple[str, bytes, str, bytes
                 member.type, member.linkname = kind, target
                 member.size = len(content) if kind == tarfile.REGTYPE else 0
                 tar.addfile(member, io.BytesIO(content))
-        before = {path for path in Path(root).rglob("*")}
+        before = set(Path(root).rglob("*"))
         try:
             extract(archive, {"caddy": inner / "ours"})
             extracted = True
         except PassedOver:
             extracted = False
-        after = {path for path in Path(root).rglob("*")} - before
+        after = set(Path(root).rglob("*")) - before
         assert after == ({inner / "ours"} if extracted else set())
         if extracted:
             assert not (inner / "ours").is_symlink()

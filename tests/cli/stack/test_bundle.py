@@ -163,7 +163,7 @@ def test_some_other_archive_is_no_bundle(tmp_path, cache, said):
     """Its first member is something else."""
     with tarfile.open(tmp_path / "b.tar.gz", "w:gz") as tar:
         tar.addfile(tarfile.TarInfo("README"))
-    with pytest.raises(ProgramUnavailable, match="its first member is not manifest.json"):
+    with pytest.raises(ProgramUnavailable, match=r"its first member is not manifest\.json"):
         source(tmp_path / "b.tar.gz", cache, said).find("caddy")
 
 

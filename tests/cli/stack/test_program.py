@@ -62,7 +62,7 @@ def test_the_release_of_a_module_version(name, module, release):
 
 
 def test_the_tools_come_with_their_programs():
-    """promtool with Prometheus, amtool with Alertmanager."""
+    """The tool promtool comes with Prometheus, amtool with Alertmanager."""
     assert {tool: program.name for tool, program in TOOLS.items()} == {"promtool": "prometheus", "amtool": "alertmanager"}
 
 
