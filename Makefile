@@ -48,6 +48,14 @@ setup: $(STAMP) ## set up .venv from the locks
 run: $(STAMP) ## start the service with the embedded defaults
 	@exec $(BIN)/mgeo serve
 
+.PHONY: stack
+stack: $(STAMP) ## build the programs of the telemetry stack from pinned Go modules; cached outside the tree by their pins
+	$(BIN)/mgeo stack build
+
+.PHONY: up
+up: $(STAMP) ## bring up the whole native stack; Ctrl-C ends it
+	@exec $(BIN)/mgeo up --profile full
+
 .PHONY: check
 check: $(VENV)/.dev ## formatting, lint, types, import contracts, generated pages, spelling
 	$(BIN)/ruff format --check .
@@ -64,12 +72,20 @@ fix: $(VENV)/.dev ## format, and mend what ruff can
 
 .PHONY: test-quick
 test-quick: $(VENV)/.dev ## the quick tests: no server, no browser
-	$(BIN)/python -m pytest -m "not slow" -n 2
+	$(BIN)/python -m pytest -m "not slow and not stack and not faults" -n 2
 
 .PHONY: test
-test: check ## all checks and tests, with branch coverage
-	$(BIN)/python -m pytest -m "not slow" -n 2 --cov --cov-report=
-	$(BIN)/python -m pytest -m slow --cov --cov-append --cov-report=term --cov-fail-under=95
+test: check ## all checks and tests but those of the running stack, with branch coverage
+	$(BIN)/python -m pytest -m "not slow and not stack and not faults" -n 2 --cov --cov-report=
+	$(BIN)/python -m pytest -m "slow and not stack and not faults" --cov --cov-append --cov-report=term --cov-fail-under=95
+
+.PHONY: test-stack
+test-stack: $(VENV)/.dev stack ## the running native stack: every signal, lookup, audit, gateway, faults in short
+	$(BIN)/python -m pytest -m stack --timeout 600
+
+.PHONY: test-faults
+test-faults: $(VENV)/.dev stack ## every fault of the running stack for a minute each; about an hour
+	$(BIN)/python -m pytest -m faults --timeout 900
 
 # Training has packages of its own, in an environment of its own; two cores take about twenty minutes.
 .venv-model/.made: requirements.txt requirements-torch.txt model/requirements.txt $(filter .uv/bin/uv,$(UV))

@@ -28,6 +28,9 @@ COMMANDS = {
     "lookup": "cli.lookup.command",
     "load": "cli.load.command",
     "doctor": "cli.doctor.command",
+    "up": "cli.up",
+    "status": "cli.status",
+    "down": "cli.down",
     "stack": "cli.stack.command",
 }
 """Each command and the module in which a function, or a CommandGroup, of the same name is the command."""
@@ -114,6 +117,7 @@ def mgeo(
       mgeo match A B    one answer, without a server
       mgeo lookup ID    the whole story of one request
       mgeo load         traffic for a running service, and how it fared
+      mgeo up           the service with its telemetry stack; then mgeo status, mgeo down
       mgeo stack        the programs of the telemetry stack
 
     `mgeo COMMAND --help` explains a command with examples. Settings are also read from MGEO_... variables and

@@ -65,12 +65,22 @@ def claim(data_dir: Path, command: str, *, host: str | None = None, name: str | 
             lock = FileLock.take(path)
             if lock is not None:
                 return InstanceSlot(
-                    instance_id=str(uuid.uuid5(_NAMESPACE, "\n".join((host, str(folder), command, str(slot))))),
+                    instance_id=instance_id(folder, command, slot, host=host),
                     command=command,
                     slot=slot,
-                    name=name or f"{host}/{command}/{slot}",
+                    name=name or instance_name(command, slot, host=host),
                     lock=lock,
                 )
     except OSError as error:
         raise unusable(path, error) from error
     raise StartupError(f"{MAX_SLOTS} processes of `mgeo {command}` use the data folder {folder}; give some another MGEO_DATA_DIR")
+
+
+def instance_id(folder: Path, command: str, slot: int, *, host: str) -> str:
+    """The id of the process that has a slot of a resolved data folder."""
+    return str(uuid.uuid5(_NAMESPACE, "\n".join((host, str(folder), command, str(slot)))))
+
+
+def instance_name(command: str, slot: int, *, host: str) -> str:
+    """The name such a process is shown by, unless MGEO_INSTANCE_NAME says another."""
+    return f"{host}/{command}/{slot}"

@@ -53,12 +53,14 @@ RESOURCE_ATTRIBUTES = (
 )
 """What a process says of itself, and what an operator may add by OTEL_RESOURCE_ATTRIBUTES."""
 
+NAMED_BY_OPERATORS = ("mgeo.instance.name", "service.name")
+"""Resource attributes that people choose, perhaps in Chinese; a resource alone may carry them."""
+
 _REPLACEMENT = "redacted"
 _SPAN_NAME = r"^(mgeo\\.(inference|batch)|[A-Z_]{1,16}( /[A-Za-z0-9_./{}:-]{0,128})?)$"
 _SCOPE_NAME = r"^[A-Za-z0-9_.@/-]{0,128}$"
 # A whole value with one Chinese character in it: no name of ours has one, an address has little else.
-_CHINESE = r"(?s)^.*\\p{Han}.*$"
-_MASK = "****"
+_CHINESE = r"(?s)^.*\p{Han}.*$"
 
 
 def span_and_log_keys() -> list[str]:
@@ -88,13 +90,18 @@ def _file() -> Iterator[str]:
     yield from _transform("transform/traces", "trace_statements", (("resource", _resource()), ("scope", _scope()), ("span", _span())))
     yield from _transform_more((("spanevent", _span_event()),))
     yield from _transform("transform/logs", "log_statements", (("resource", _resource()), ("scope", _scope()), ("log", _log())))
-    yield from _transform("transform/metrics", "metric_statements", (("scope", _scope()),))
+    yield from _transform("transform/metrics", "metric_statements", (("resource", _resource()), ("scope", _scope())))
 
 
 def _redaction(name: str, keys: Iterable[str], *, summary: str) -> Iterator[str]:
     yield f"  {name}:"
     yield "    allow_all_keys: false"
     yield f"    summary: {summary}"
+    # Lists too, not only text.
+    yield "    redact_all_types: true"
+    yield "    blocked_values:"
+    yield f"      - '{_CHINESE}'"
+    yield f"    ignored_keys: [{', '.join(NAMED_BY_OPERATORS)}]"
     yield "    allowed_keys:"
     for key in keys:
         yield f"      - {key}"
@@ -118,11 +125,19 @@ def _transform_more(contexts: Iterable[tuple[str, Iterable[str]]]) -> Iterator[s
 
 def _resource() -> Iterator[str]:
     yield 'set(resource.schema_url, "") where IsMatch(resource.schema_url, "[^ -~]")'
+    # Says of every process that its name was left alone.
+    yield 'delete_key(resource.attributes, "redaction.ignored.count")'
+
+
+def _operators_words(context: str) -> Iterator[str]:
+    for key in NAMED_BY_OPERATORS:
+        yield f'delete_key({context}.attributes, "{key}")'
 
 
 def _scope() -> Iterator[str]:
     yield f'set(scope.name, "{_REPLACEMENT}") where not IsMatch(scope.name, "{_SCOPE_NAME}")'
     yield f'set(scope.version, "{_REPLACEMENT}") where not IsMatch(scope.version, "{_SCOPE_NAME}")'
+    yield from _operators_words("scope")
 
 
 def _span() -> Iterator[str]:
@@ -136,12 +151,12 @@ def _span() -> Iterator[str]:
     yield f'set(span.name, "{_REPLACEMENT}") where {unknown_name}'
     # A caller's own text, of which nothing here has a use.
     yield 'set(span.trace_state, "")'
-    yield f'replace_all_patterns(span.attributes, "value", "{_CHINESE}", "{_MASK}")'
+    yield from _operators_words("span")
 
 
 def _span_event() -> Iterator[str]:
     yield f'set(spanevent.name, "{_REPLACEMENT}") where spanevent.name != "exception"'
-    yield f'replace_all_patterns(spanevent.attributes, "value", "{_CHINESE}", "{_MASK}")'
+    yield from _operators_words("spanevent")
 
 
 def _log() -> Iterator[str]:
@@ -152,4 +167,4 @@ def _log() -> Iterator[str]:
     yield f'set(log.body, "{_REPLACEMENT}") where {unknown_body}'
     yield f'set(log.event_name, "{_REPLACEMENT}") where log.event_name != "" and not ContainsValue([{events}], log.event_name)'
     yield f'set(log.severity_text, "") where not ContainsValue([{severities}], log.severity_text)'
-    yield f'replace_all_patterns(log.attributes, "value", "{_CHINESE}", "{_MASK}")'
+    yield from _operators_words("log")

@@ -1,0 +1,40 @@
+"""The shapes in which the stack comes up: which processes each has. Pure."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Profile(StrEnum):
+    """How much of the stack runs on this box."""
+
+    LITE = "lite"
+    FULL = "full"
+    AGENT = "agent"
+
+
+_STORES = ("prometheus", "loki", "jaeger", "alertmanager")
+_PROCESSES = {
+    Profile.LITE: ("prometheus", "alertmanager", "service"),
+    Profile.FULL: (*_STORES, "collector", "service"),
+    Profile.AGENT: ("collector", "service"),
+}
+_TIERS = (_STORES, ("collector",), ("service",), ("grafana", "gateway"))
+
+
+def process_names(profile: Profile, *, gateway: bool, grafana: bool) -> tuple[str, ...]:
+    """The processes of a profile in the order in which they are started: what others send to comes first."""
+    return (*_PROCESSES[profile], *(("grafana",) if grafana else ()), *(("gateway",) if gateway else ()))
+
+
+def stop_tiers(names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The same processes in the order in which they end; those of one tier end together.
+
+    Who sends ends before who receives, so that the last telemetry of each still finds its way.
+    """
+    known = {name for tier in _TIERS for name in tier}
+    tiers = [
+        tuple(name for name in names if name not in known),
+        *(tuple(name for name in tier if name in names) for tier in reversed(_TIERS)),
+    ]
+    return [tier for tier in tiers if tier]

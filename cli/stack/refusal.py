@@ -1,0 +1,95 @@
+"""What cannot be asked for together, said before anything starts. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from cli.stack.profile import Profile
+from service.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from service.settings import Settings
+
+
+def refuse_bad_combinations(profile: Profile, settings: Settings, *, gateway: bool) -> None:
+    """Check what no single setting can know.
+
+    Raises:
+        SettingsError: a line for each problem with its fix.
+    """
+    problems = [
+        *_service_problems(profile, settings),
+        *_upstream_problems(profile, settings),
+        *_gateway_problems(profile, settings, gateway),
+    ]
+    if problems:
+        raise SettingsError("\n".join(["the stack cannot come up like this:", *(f"  - {problem}" for problem in problems)]))
+
+
+def _service_problems(profile: Profile, settings: Settings) -> Iterator[str]:
+    if settings.port == 0:
+        yield "MGEO_PORT = 0: the rest of the stack must know the service's port; name one"
+    if settings.metrics_need_key and profile is not Profile.AGENT:
+        yield "MGEO_METRICS_NEED_KEY = True: the stack's Prometheus scrapes without a key; unset it, the service is on the same box"
+
+
+def _upstream_problems(profile: Profile, settings: Settings) -> Iterator[str]:
+    upstream, token = settings.upstream, settings.upstream_token is not None or settings.upstream_token_file is not None
+    if profile is not Profile.AGENT:
+        if upstream is not None:
+            yield f"MGEO_UPSTREAM = {upstream}: only an agent has one; use --profile agent, or leave it out"
+        return
+    if upstream is None:
+        yield "--profile agent sends to a full stack elsewhere, and none is named; add --upstream https://HOST:6006/otlp"
+        return
+    try:
+        parts = urlsplit(upstream)
+        host = parts.hostname if parts.port != 0 else None
+    except ValueError:
+        host = None
+    if host is None or parts.scheme not in {"http", "https"}:
+        yield f"MGEO_UPSTREAM = {upstream}: is not an address; write one such as https://box.example:6006/otlp"
+    elif parts.username is not None or parts.query or parts.fragment:
+        yield "MGEO_UPSTREAM: has a login, a query or a fragment; the token goes into MGEO_UPSTREAM_TOKEN_FILE"
+    elif parts.scheme == "http" and not _loopback(host):
+        yield f"MGEO_UPSTREAM = {upstream}: the token would travel in clear; use https"
+    if not token:
+        yield "MGEO_UPSTREAM_TOKEN_FILE is not set; name the file with the other stack's MGEO_INGEST_TOKEN"
+    yield from _unreadable(settings, "upstream_token_file", "upstream_ca_file")
+
+
+def _gateway_problems(profile: Profile, settings: Settings, gateway: bool) -> Iterator[str]:
+    certificate, key = settings.gateway_certificate_file, settings.gateway_key_file
+    ingest = settings.ingest_token is not None or settings.ingest_token_file is not None
+    if gateway and profile is Profile.AGENT:
+        yield "--gateway has no pages to guard in --profile agent; leave it out there, and use the other stack's"
+    if gateway and (certificate is None) != (key is None):
+        yield "MGEO_GATEWAY_CERTIFICATE_FILE and MGEO_GATEWAY_KEY_FILE go together; set both or neither"
+    if gateway:
+        yield from _unreadable(settings, "gateway_certificate_file", "gateway_key_file", "gateway_password_file")
+    if ingest and profile is not Profile.FULL:
+        yield f"MGEO_INGEST_TOKEN(_FILE) is set, but --profile {profile} has no stores for it; use --profile full, or unset it"
+    if ingest:
+        yield from _unreadable(settings, "ingest_token_file")
+
+
+def _unreadable(settings: Settings, *names: str) -> Iterator[str]:
+    for name in names:
+        path = getattr(settings, name)
+        if path is None:
+            continue
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            yield f"MGEO_{name.upper()} = {path}: cannot be read ({error.strerror}); name a readable file"
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

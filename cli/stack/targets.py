@@ -1,0 +1,95 @@
+"""What Prometheus scrapes: the files that its configuration reads beside itself, written anew at every start."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import urllib.request
+from typing import TYPE_CHECKING
+
+from cli.stack.profile import Profile
+from cli.stack.site import authority
+from service.data_dir import unusable
+from service.instance import instance_id, instance_name
+
+if TYPE_CHECKING:
+    from cli.stack.site import Site
+
+LINKED = ("prometheus.yml", "rules", "alerts")
+TIMEOUT = 5.0
+_TARGET_INFO = re.compile(r'^target_info\{[^}]*service_instance_id="([^"]*)"', re.MULTILINE)
+_METRICS_PORTS = {
+    "collector": "collector_metrics_port",
+    "prometheus": "prometheus_port",
+    "loki": "loki_port",
+    "jaeger": "jaeger_metrics_port",
+    "alertmanager": "alertmanager_port",
+}
+
+
+def prepare_prometheus(site: Site, *, host: str | None = None) -> None:
+    """Fill Prometheus' run folder: links to the configuration of the checkout, and the targets of this stack.
+
+    Args:
+        site: the stack.
+        host: the name of this machine; None asks the operating system.
+
+    Raises:
+        StartupError: the folder cannot be written.
+    """
+    folder = site.layout.prometheus
+    path = folder
+    try:
+        for name in LINKED:
+            path = folder / name
+            source = site.root / "prometheus" / name
+            path.unlink(missing_ok=True)
+            if source.exists():
+                path.symlink_to(source)
+        targets = folder / "targets"
+        targets.mkdir(exist_ok=True)
+        for path in targets.glob("*.json"):
+            path.unlink()
+        for name, groups in target_files(site, host or socket.gethostname()).items():
+            path = targets / name
+            path.write_text(json.dumps(groups, indent=1), encoding="utf-8")
+    except OSError as error:
+        raise unusable(path, error) from error
+
+
+def target_files(site: Site, host: str) -> dict[str, list[dict[str, object]]]:
+    """The target groups by file name. The service's own carry the labels that its pushed series have."""
+    settings = site.settings
+    full = site.profile is Profile.FULL
+    names = [name for name in _METRICS_PORTS if full or name in {"prometheus", "alertmanager"}]
+    labels = {
+        "instance": instance_id(site.layout.data_dir, "serve", 0, host=host),
+        "service_name": "mgeo",
+        "mgeo_instance_name": settings.instance_name or instance_name("serve", 0, host=host),
+    }
+    return {
+        "alertmanager.json": [{"targets": [site.address("alertmanager_port")]}],
+        "stack.json": [{"targets": [site.address(_METRICS_PORTS[name])], "labels": {"job": name}} for name in names],
+        "service-up.json" if full else "service.json": [{"targets": [authority(settings.host, settings.port)], "labels": labels}],
+    }
+
+
+def write_running_instance(site: Site) -> bool:
+    """Write the id of the service that really runs into the targets; whether it was another than foreseen.
+
+    It is another when a `mgeo serve` outside the stack already had the first slot of the data folder.
+    """
+    answered = urllib.request.urlopen(f"http://{authority(site.settings.host, site.settings.port)}/metrics", timeout=TIMEOUT)
+    with answered:
+        found = _TARGET_INFO.search(answered.read().decode())
+    if found is None:
+        return False
+    changed = False
+    for path in site.layout.prometheus.glob("targets/service*.json"):
+        groups = json.loads(path.read_text(encoding="utf-8"))
+        for group in groups:
+            changed |= group["labels"]["instance"] != found[1]
+            group["labels"]["instance"] = found[1]
+        path.write_text(json.dumps(groups, indent=1), encoding="utf-8")
+    return changed

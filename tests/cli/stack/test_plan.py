@@ -1,0 +1,311 @@
+"""What each profile consists of, literally."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cli.stack.doors import grafana_home
+from cli.stack.plan import plan, program_names
+from cli.stack.profile import Profile, process_names, stop_tiers
+from cli.stack.site import Secrets, authority
+from tests.cli.stack.sites import site
+
+
+def planned(*arguments, **options):
+    return {process.name: process for process in plan(site(*arguments, **options))}
+
+
+def test_lite_is_the_service_and_what_scrapes_it():
+    """What others send to comes first."""
+    assert list(planned()) == ["prometheus", "alertmanager", "service"]
+
+
+def test_full_is_everything():
+    """Stores, then the Collector, then the service, then the doors."""
+    names = list(planned(Profile.FULL, gateway=True, grafana=True))
+    assert names == ["prometheus", "loki", "jaeger", "alertmanager", "collector", "service", "grafana", "gateway"]
+
+
+def test_agent_is_service_and_collector():
+    """It has no store of its own."""
+    assert list(planned(Profile.AGENT, upstream="https://box.example/otlp")) == ["collector", "service"]
+
+
+def test_the_service_is_here_and_grafana_may_be_missing_so_neither_is_located_as_a_program_that_must_be_had():
+    """The gateway is the program caddy."""
+    assert program_names(Profile.FULL, gateway=True) == ("prometheus", "loki", "jaeger", "alertmanager", "collector", "caddy")
+    assert program_names(Profile.AGENT, gateway=False) == ("collector",)
+
+
+def test_who_sends_ends_before_who_receives():
+    """Tier by tier; a process of which nothing is known ends first."""
+    names = process_names(Profile.FULL, gateway=True, grafana=True)
+    assert stop_tiers((*names, "stranger")) == [
+        ("stranger",),
+        ("grafana", "gateway"),
+        ("service",),
+        ("collector",),
+        ("prometheus", "loki", "jaeger", "alertmanager"),
+    ]
+    assert stop_tiers(()) == []
+
+
+def test_prometheus_of_lite_scrapes_in_little_memory():
+    """No receiver, no exemplars: nothing is pushed to it."""
+    prometheus = planned()["prometheus"]
+    assert prometheus.argv == (
+        "/programs/prometheus",
+        "--config.file=/data/stack/prometheus/prometheus.yml",
+        "--storage.tsdb.path=/data/stack/prometheus/data",
+        "--storage.tsdb.retention.time=7d",
+        "--web.listen-address=127.0.0.1:9090",
+        "--web.external-url=http://127.0.0.1:9090",
+        "--web.route-prefix=/",
+        "--log.level=warn",
+    )
+    assert prometheus.environment == {"GOMEMLIMIT": "160MiB", "GOGC": "50"}
+    assert [probe.url for probe in prometheus.probes] == ["http://127.0.0.1:9090/-/ready"]
+    assert prometheus.version == "3.15.0"
+
+
+def test_prometheus_of_full_takes_otlp_with_exemplars():
+    """Behind the gateway it knows its public address, and keeps answering at the root."""
+    prometheus = planned(Profile.FULL, gateway=True, public_url="https://box.example", prometheus_retention_days=30)["prometheus"]
+    assert prometheus.argv[3:] == (
+        "--storage.tsdb.retention.time=30d",
+        "--web.listen-address=127.0.0.1:9090",
+        "--web.external-url=https://box.example/prometheus/",
+        "--web.route-prefix=/",
+        "--web.enable-otlp-receiver",
+        "--enable-feature=exemplar-storage",
+        "--log.level=warn",
+    )
+    assert prometheus.environment == {}
+    assert [probe.url for probe in prometheus.probes] == ["http://127.0.0.1:9090/-/ready"]
+
+
+def test_alertmanager_gossips_with_nobody():
+    """It keeps silences below the data folder."""
+    assert planned()["alertmanager"].argv == (
+        "/programs/alertmanager",
+        "--config.file=/checkout/alertmanager/alertmanager.yml",
+        "--storage.path=/data/stack/alertmanager",
+        "--web.listen-address=127.0.0.1:9093",
+        "--cluster.listen-address=",
+        "--web.external-url=http://127.0.0.1:9093",
+        "--web.route-prefix=/",
+        "--log.level=warn",
+    )
+
+
+def test_loki_reads_its_place_and_retention_from_variables():
+    """Retention in hours, which every program understands."""
+    loki = planned(Profile.FULL, loki_retention_days=3)["loki"]
+    assert loki.argv == ("/programs/loki", "-config.file=/checkout/loki/loki.yaml", "-config.expand-env=true")
+    assert loki.environment == {
+        "MGEO_STACK_HOST": "127.0.0.1",
+        "MGEO_LOKI_PORT": "3100",
+        "MGEO_LOKI_GRPC_PORT": "9095",
+        "MGEO_LOKI_DIR": "/data/stack/loki",
+        "MGEO_LOKI_RETENTION": "72h",
+    }
+    assert [probe.url for probe in loki.probes] == ["http://127.0.0.1:3100/ready"]
+
+
+def test_jaeger_is_ready_when_it_is_healthy_and_answers_queries():
+    """Two questions."""
+    jaeger = planned(Profile.FULL)["jaeger"]
+    assert jaeger.argv == ("/programs/jaeger", "--config=/checkout/jaeger/jaeger.yaml")
+    assert jaeger.environment["MGEO_JAEGER_BASE_PATH"] == "/"
+    assert jaeger.environment["MGEO_JAEGER_RETENTION"] == "168h"
+    assert [probe.url for probe in jaeger.probes] == ["http://127.0.0.1:13134/status", "http://127.0.0.1:16686/api/v3/services"]
+
+
+def test_jaeger_behind_the_gateway_answers_under_a_prefix_for_this_box_too():
+    """The service looks there."""
+    processes = planned(Profile.FULL, gateway=True)
+    assert processes["jaeger"].environment["MGEO_JAEGER_BASE_PATH"] == "/jaeger"
+    assert processes["jaeger"].probes[1].url == "http://127.0.0.1:16686/jaeger/api/v3/services"
+    assert processes["service"].environment["MGEO_JAEGER_URL"] == "http://127.0.0.1:16686/jaeger"
+
+
+def test_the_collector_of_full_hands_each_signal_to_its_store():
+    """Its memory limit is the Go runtime's too."""
+    collector = planned(Profile.FULL)["collector"]
+    assert collector.argv == (
+        "/programs/collector",
+        "--config=/checkout/otel-collector/config.yaml",
+        "--config=/checkout/otel-collector/redaction.yaml",
+    )
+    assert collector.environment == {
+        "MGEO_STACK_HOST": "127.0.0.1",
+        "MGEO_COLLECTOR_GRPC_PORT": "4317",
+        "MGEO_COLLECTOR_HTTP_PORT": "4318",
+        "MGEO_COLLECTOR_METRICS_PORT": "8888",
+        "MGEO_COLLECTOR_HEALTH_PORT": "13133",
+        "MGEO_COLLECTOR_MEMORY_MIB": "400",
+        "MGEO_COLLECTOR_MEMORY_SPIKE_MIB": "80",
+        "MGEO_COLLECTOR_QUEUE_BYTES": "1073741824",
+        "MGEO_COLLECTOR_QUEUE_DIR": "/data/stack/collector",
+        "GOMEMLIMIT": "320MiB",
+        "MGEO_PROMETHEUS_URL": "http://127.0.0.1:9090",
+        "MGEO_LOKI_URL": "http://127.0.0.1:3100",
+        "MGEO_JAEGER_OTLP_ADDRESS": "127.0.0.1:14317",
+    }
+    assert [listener.port for listener in collector.listeners] == [4317, 4318, 8888, 13133]
+
+
+def test_a_full_stack_with_an_ingest_token_opens_a_door_for_agents():
+    """A third file, a port and the token's file."""
+    collector = planned(Profile.FULL, secrets=Secrets(ingest_token_file=Path("/secret")))["collector"]
+    assert collector.argv[-1] == "--config=/checkout/otel-collector/ingest.yaml"
+    assert collector.environment["MGEO_INGEST_TOKEN_FILE"] == "/secret"
+    assert ("MGEO_COLLECTOR_INGEST_PORT", 4319) in [(listener.setting, listener.port) for listener in collector.listeners]
+
+
+def test_the_collector_of_an_agent_sends_upstream_with_a_token():
+    """It knows no store of this box."""
+    collector = planned(
+        Profile.AGENT,
+        upstream="https://box.example:6006/otlp/",
+        upstream_ca_file=Path("/ca.pem"),
+        secrets=Secrets(upstream_token_file=Path("/secret")),
+    )["collector"]
+    assert collector.argv[-1] == "--config=/checkout/otel-collector/agent.yaml"
+    assert collector.environment["MGEO_UPSTREAM"] == "https://box.example:6006/otlp"
+    assert collector.environment["MGEO_UPSTREAM_TOKEN_FILE"] == "/secret"
+    assert collector.environment["MGEO_UPSTREAM_CA_FILE"] == "/ca.pem"
+    assert "MGEO_PROMETHEUS_URL" not in collector.environment
+
+
+def test_the_service_of_lite_keeps_its_signals_and_its_own_variables():
+    """An endpoint of the owner's own stays."""
+    service = planned(model="fake")["service"]
+    assert service.argv == (
+        "/python", "-P", "-m", "cli.main", "serve", "--host=127.0.0.1", "--port=8000", "--data-dir=/data", "--model=fake",
+    )  # fmt: skip
+    assert service.environment == {"PYTHONPATH": "/package", "MGEO_PROMETHEUS_URL": "http://127.0.0.1:9090"}
+    assert service.drops == ()
+    assert service.stop_grace == 30.0
+    assert [probe.url for probe in service.probes] == ["http://127.0.0.1:8000/readyz"]
+
+
+def test_the_service_of_full_sends_to_the_collector_and_looks_into_the_stores():
+    """No stray endpoint leads a signal past it."""
+    service = planned(Profile.FULL, grafana=True)["service"]
+    assert service.environment == {
+        "PYTHONPATH": "/package",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4317",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+        "MGEO_PROMETHEUS_URL": "http://127.0.0.1:9090",
+        "MGEO_JAEGER_URL": "http://127.0.0.1:16686",
+        "MGEO_LOKI_URL": "http://127.0.0.1:3100",
+        "MGEO_GRAFANA_URL": "http://127.0.0.1:3000",
+    }
+    assert service.drops == ("OTEL_EXPORTER_OTLP_",)
+
+
+def test_the_service_of_an_agent_has_nothing_to_look_into():
+    """The stores are elsewhere."""
+    service = planned(Profile.AGENT, upstream="https://box.example/otlp")["service"]
+    assert sorted(service.environment) == ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL", "PYTHONPATH"]
+
+
+def test_links_lead_through_the_gateway_when_there_is_one():
+    """Unless MGEO_PUBLIC_URL says otherwise."""
+    own = planned(Profile.FULL, gateway=True, grafana=True)["service"].environment
+    assert (own["MGEO_PUBLIC_URL"], own["MGEO_GRAFANA_URL"]) == ("http://127.0.0.1:6006", "http://127.0.0.1:6006/grafana")
+    given = planned(Profile.FULL, gateway=True, public_url="https://box.example/")["service"].environment
+    assert given["MGEO_PUBLIC_URL"] == "https://box.example/"
+
+
+def test_the_gateway_knows_where_everything_is_and_is_ready_when_it_asks_for_the_login():
+    """The password goes as a hash."""
+    gateway = planned(Profile.FULL, gateway=True, secrets=Secrets(gateway_hash="$2a$14$hash"), gateway_host="0.0.0.0")["gateway"]
+    assert gateway.argv == ("/programs/caddy", "run", "--config", "/checkout/gateway/Caddyfile", "--adapter", "caddyfile")
+    assert gateway.environment == {
+        "XDG_DATA_HOME": "/data/stack/gateway",
+        "XDG_CONFIG_HOME": "/data/stack/gateway",
+        "MGEO_GATEWAY_DIR": "/data/stack/gateway",
+        "MGEO_GATEWAY_HOST": "0.0.0.0",
+        "MGEO_GATEWAY_PORT": "6006",
+        "MGEO_GATEWAY_USER": "mgeo",
+        "MGEO_GATEWAY_PASSWORD_HASH": "$2a$14$hash",
+        "MGEO_SERVICE_ADDRESS": "127.0.0.1:8000",
+        "MGEO_PROMETHEUS_ADDRESS": "127.0.0.1:9090",
+        "MGEO_ALERTMANAGER_ADDRESS": "127.0.0.1:9093",
+        "MGEO_JAEGER_QUERY_ADDRESS": "127.0.0.1:16686",
+        "MGEO_GRAFANA_ADDRESS": "127.0.0.1:3000",
+        "MGEO_COLLECTOR_INGEST_ADDRESS": "127.0.0.1:4319",
+    }
+    assert [(probe.url, probe.accepted) for probe in gateway.probes] == [("http://127.0.0.1:6006/", (401,))]
+    assert "hash" not in repr(gateway)
+
+
+def test_the_gateway_ends_tls_where_it_has_a_certificate_and_lets_keys_pass_where_the_service_asks_for_them():
+    """Both by files beside the Caddyfile."""
+    options = {"gateway_certificate_file": Path("/cert.pem"), "gateway_key_file": Path("/key.pem"), "api_keys": "one"}
+    gateway = planned(gateway=True, **options)["gateway"]
+    assert gateway.environment["MGEO_GATEWAY_SCHEME"] == "https"
+    assert gateway.environment["MGEO_GATEWAY_TLS"] == "with-tls.caddy"
+    assert gateway.environment["MGEO_GATEWAY_CERTIFICATE_FILE"] == "/cert.pem"
+    assert gateway.environment["MGEO_GATEWAY_KEY_FILE"] == "/key.pem"
+    assert gateway.environment["MGEO_GATEWAY_KEYS"] == "with-keys.caddy"
+    assert gateway.address == "https://127.0.0.1:6006"
+
+
+def test_grafana_gets_our_provisioning_and_keeps_its_data_with_ours(tmp_path):
+    """Its password is read from a file."""
+    grafana = planned(Profile.FULL, grafana=True)["grafana"]
+    assert grafana.argv == ("/programs/grafana", "server", "--config=/checkout/grafana/grafana.ini")
+    assert grafana.environment == {
+        "GF_PATHS_DATA": "/data/stack/grafana",
+        "GF_PATHS_LOGS": "/data/stack/grafana/log",
+        "GF_PATHS_PLUGINS": "/data/stack/grafana/plugins",
+        "GF_PATHS_PROVISIONING": "/checkout/grafana/provisioning",
+        "GF_SECURITY_ADMIN_PASSWORD": "$__file{/data/grafana.password}",
+        "MGEO_STACK_HOST": "127.0.0.1",
+        "MGEO_GRAFANA_PORT": "3000",
+        "MGEO_GRAFANA_URL": "http://127.0.0.1:3000",
+        "MGEO_PROMETHEUS_URL": "http://127.0.0.1:9090",
+        "MGEO_ALERTMANAGER_URL": "http://127.0.0.1:9093",
+        "MGEO_LOKI_URL": "http://127.0.0.1:3100",
+        "MGEO_JAEGER_URL": "http://127.0.0.1:16686",
+        "MGEO_PUBLIC_URL": "http://127.0.0.1:8000",
+        "MGEO_GRAFANA_DASHBOARDS": "/checkout/grafana/dashboards",
+    }
+    assert grafana.drops == ("MGEO_", "OTEL_", "GF_")
+
+
+def test_grafana_behind_the_gateway_answers_under_its_prefix():
+    """For people and for us."""
+    grafana = planned(Profile.FULL, grafana=True, gateway=True)["grafana"]
+    assert grafana.environment["MGEO_GRAFANA_URL"] == "http://127.0.0.1:6006/grafana/"
+    assert grafana.probes[0].url == "http://127.0.0.1:3000/grafana/api/health"
+
+
+def test_grafanas_own_files_are_found_above_the_program(tmp_path):
+    """As its archive has them; None where there are none."""
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/defaults.ini").touch()
+    (tmp_path / "bin").mkdir()
+    assert grafana_home(tmp_path / "bin/grafana") == tmp_path
+    assert grafana_home(tmp_path / "elsewhere/deeper/grafana") is None
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1", "127.0.0.1:1"), ("0.0.0.0", "127.0.0.1:1"), ("::", "[::1]:1"), ("::1", "[::1]:1"), ("box", "box:1")],
+)
+def test_a_client_on_this_box_reaches_every_host(host, expected):
+    """What listens everywhere is reached on loopback."""
+    assert authority(host, 1) == expected
+
+
+def test_programs_that_listen_on_ipv6_are_told_with_brackets():
+    """Prometheus and Alertmanager want them."""
+    processes = planned(stack_host="::1")
+    assert "--web.listen-address=[::1]:9090" in processes["prometheus"].argv
+    assert processes["alertmanager"].address == "http://[::1]:9093"
