@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -133,6 +134,7 @@ def test_published_checksums_are_read_and_written(make_source, server, pin, stac
     assert tomllib.loads(text)["alertmanager"]["sums"] == {"0.31.1-amd64": f"sha256:{'a' * 64}", "0.31.1-arm64": f"sha256:{'b' * 64}"}
     assert text.startswith("# A comment that stays.\n")
     assert text.endswith("\n# Another comment.\n[caddy.sums]\n")
+    assert server.asked == ["/v0.31.1/sha256sums.txt"]
 
 
 def test_sums_are_added_where_there_were_none(make_source, server, stack):
@@ -163,6 +165,18 @@ def test_sums_need_their_place_in_the_file(make_source, server, stack):
     make_source(server.url)
     with pytest.raises(ProgramUnavailable, match=r"has no \[loki.sums\]"):
         write_sums({"loki": {}}, releases=stack / "releases.toml")
+
+
+def test_a_file_that_cannot_be_written_is_said(make_source, server, stack, monkeypatch):
+    """Such as in a checkout of somebody else; root may write anywhere, so here the file opens for reading alone."""
+    make_source(server.url)
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    with pytest.raises(ProgramUnavailable, match=r"releases\.toml cannot be written \(Permission denied\)"):
+        write_sums({"caddy": {}}, releases=stack / "releases.toml")
 
 
 def test_a_release_may_be_a_zip(stack, server, tmp_path, said):

@@ -145,6 +145,20 @@ def test_an_old_one_on_path_is_passed_over_and_said(make, stack, folder_on_path,
     assert locator.locate("promtool").path == located.path.with_name("promtool")
 
 
+def test_what_is_on_path_and_cannot_be_run_or_tells_no_version_is_passed_over(make, stack, folder_on_path, said):
+    """An unknown version is not the pinned one."""
+    write_go_module(stack, "loki")
+    no_releases(stack, "loki")
+    path = script(folder_on_path / "loki", "loki, version  (branch: , revision: unknown)")
+    locator = make()
+    assert locator.locate("loki").origin == "built from stack/loki"
+    assert said[0] == f"loki: PATH is passed over: {path} tells no version"
+    path.write_bytes(b"\x7fELF")
+    said.clear()
+    assert locator.locate("loki").origin == "built from stack/loki"
+    assert said == [f"loki: PATH is passed over: {path} cannot be run (Exec format error)"]
+
+
 def test_a_tool_of_a_setting_stands_beside_it(make, stack, tmp_path):
     """Else the tool comes from where it can be had."""
     write_go_module(stack, "prometheus")

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 
+from cli.stack.bundle import pack
 from cli.stack.pin import read_pin
 from cli.stack.program import PROGRAMS, TOOLS
 from cli.stack.source import Locator
 from cli.stack.version_check import ask_version, lacking_components
 from service.settings import Settings
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(3600)]
-
-TRUE_CACHE = os.environ.get("MGEO_STACK_CACHE")
-"""The cache of whoever runs the tests, before they clear the environment; the default one where none is set."""
+pytestmark = pytest.mark.stack
 
 
 @pytest.fixture
-def locator(said):
-    return Locator(Settings.load(stack_cache=Path(TRUE_CACHE) if TRUE_CACHE else None), say=said.append, on_path=False)
+def locator():
+    """Takes what is built already, else builds."""
+    return Locator(Settings.load(), say=print, on_path=False)
 
 
 @pytest.mark.parametrize("name", [*PROGRAMS, *TOOLS])
 def test_a_build_tells_its_pin(locator, name):
-    """Built here, or found in the cache."""
+    """Also to whoever finds it on PATH one day."""
     program = PROGRAMS.get(name) or TOOLS[name]
     binary = next((binary for binary in program.binaries if binary.name == name), program.binaries[0])
     located = locator.built(name)
@@ -39,3 +35,13 @@ def test_the_collector_has_every_component_of_its_manifest(locator):
     manifest = read_pin(PROGRAMS["collector"]).manifest
     assert manifest is not None
     assert lacking_components(locator.built("collector").path, manifest) == []
+
+
+def test_a_bundle_of_a_true_program_runs_from_another_cache(locator, tmp_path):
+    """A statically linked one needs nothing of the machine that packed it."""
+    built = locator.built("amtool")
+    pack(tmp_path / "b.tar.gz", [("amtool", built.version, built.path)], say=print)
+    elsewhere = Locator(Settings.load(stack_cache=tmp_path / "cache"), say=print, bundle=tmp_path / "b.tar.gz", on_path=False)
+    located = elsewhere.locate("amtool")
+    assert (located.origin, located.path.is_relative_to(tmp_path)) == ("bundle", True)
+    assert str(ask_version(located.path, PROGRAMS["alertmanager"].binaries[1])) == built.version
