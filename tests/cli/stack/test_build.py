@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +17,9 @@ from cli.stack.cache import ProgramCache
 from cli.stack.pin import read_pin
 from cli.stack.program import PROGRAMS, PassedOver
 from tests.cli.stack.conftest import script, write_go_module
+from tests.deadline import until
+
+ROOT = Path(__file__).parents[3]
 
 BUILDER = """package main
 
@@ -39,6 +46,19 @@ func main() {
 def told(path, argument="--version"):
     done = subprocess.run([path, argument], capture_output=True, text=True, check=True, timeout=60)
     return (done.stdout + done.stderr).strip()
+
+
+def living(group):
+    """The processes of a group that are not merely waiting to be reaped."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, of_group = file.read_text().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue
+        if int(of_group) == group and state != "Z":
+            found.append(file)
+    return found
 
 
 @pytest.fixture
@@ -179,6 +199,36 @@ def test_a_build_that_does_not_end_is_stopped_with_its_children(stack, source, t
     assert alive.exists()
     # The reader ended, so every process that held the pipe has.
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("mgeo-go")] == []
+
+
+def test_an_interrupted_build_leaves_no_process_and_no_folder(stack, tmp_path):
+    """Ctrl-C during the longest wait of all; the compiler here is a script that would wait for ever."""
+    pin_of(stack, "loki")
+    started, fake = tmp_path / "started", tmp_path / "bin/go"
+    fake.parent.mkdir()
+    fake.write_text(
+        "#!/bin/sh\ncase $1 in\nenv) echo go1.26.8;;\nlist) echo a;;\n"
+        f"build) echo $$ > {started}.part; mv {started}.part {started}; tail -f /dev/null;;\nesac\n"
+    )
+    fake.chmod(0o755)
+    program = (
+        "import sys; from pathlib import Path; from cli.stack.source import Locator; from service.settings import Settings\n"
+        f"Locator(Settings.load(stack_cache={str(tmp_path / 'cache')!r}), say=print, stack=Path({str(stack)!r})).built('loki')"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=os.environ | {"PATH": f"{fake.parent}:/usr/bin:/bin"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    until(started.exists)
+    compiler = int(started.read_text())
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=30)
+    assert b"KeyboardInterrupt" in error
+    assert [path.suffix for path in (tmp_path / "cache/built").iterdir()] == [".lock"]
+    until(lambda: not living(compiler))
 
 
 @pytest.mark.parametrize(
