@@ -91,5 +91,7 @@ def test_the_id_of_the_service_that_runs_wins(tmp_path, serve_app, metrics, chan
     prepare_prometheus(box)
     foreseen = target_files(box, socket.gethostname())["service.json"][0]["labels"]["instance"]
     assert write_running_instance(box) is changed
-    assert json.loads((layout.prometheus / "targets/service.json").read_text())[0]["labels"]["instance"] == ("other" if changed else foreseen)
+    assert json.loads((layout.prometheus / "targets/service.json").read_text())[0]["labels"]["instance"] == (
+        "other" if changed else foreseen
+    )
     assert write_running_instance(box) is False
