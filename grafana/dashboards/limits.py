@@ -1,0 +1,9 @@
+"""The limits that the service's alerts use, drawn where they apply."""
+
+from __future__ import annotations
+
+LATENCY_SECONDS = 0.8
+ERROR_RATIO = 0.05
+# Four missed exports, and a good deal more than a slow one.
+SILENCE_SECONDS = 40
+COLLECTOR_QUEUE_RATIO = 0.8

@@ -1,0 +1,136 @@
+"""Whether the other panels can be believed: what is up, what piles up, what was lost, who reports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grafana_foundation_sdk.builders.common import TableSortByFieldState
+from grafana_foundation_sdk.models.common import BigValueColorMode
+from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
+
+from grafana.dashboards import foreign_metrics, limits, palette
+from grafana.dashboards.data_source import PROMETHEUS
+from grafana.dashboards.panel import CURVE_HEIGHT, columns, curves, limit_line, rows, stacked, steps, tile, words
+from grafana.dashboards.query import (
+    CHOSEN,
+    INSTANCE_LABEL,
+    OUR_JOB,
+    counter_rate,
+    now,
+    over_time,
+    rate,
+    records,
+    selector,
+    series,
+    template,
+)
+from service.telemetry import names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from grafana_foundation_sdk.builders import stat, table, timeseries
+
+_SIGNAL = "signal"
+
+
+def telemetry_health() -> Iterator[stat.Panel | table.Panel | timeseries.Panel]:
+    """Programs and instances, then what waits and what was lost, first the Collector's, then the service's."""
+    yield _programs().span(8)
+    yield _instances().span(16)
+    yield _collector_queue().span(6)
+    yield _collector_losses().span(6)
+    yield _service_queue().span(6)
+    yield _service_losses().span(6)
+
+
+def _programs() -> stat.Panel:
+    return (
+        tile(
+            "Programs of the stack",
+            "Every job Prometheus scrapes, from `up`; the worst of its instances.",
+            PROMETHEUS,
+            [now(f"min by (job) ({foreign_metrics.UP})", template("job"))],
+            unit="short",
+            thresholds=steps(palette.BAD, (1, palette.GOOD)),
+        )
+        .height(CURVE_HEIGHT)
+        .color_mode(BigValueColorMode.VALUE)
+        .mappings([words({1: ("UP", palette.GOOD), 0: ("DOWN", palette.BAD)})])
+        .no_value("nothing is scraped")
+    )
+
+
+def _instances() -> table.Panel:
+    about = selector(foreign_metrics.TARGET_INFO, OUR_JOB, CHOSEN)
+    return (
+        rows(
+            "Instances",
+            "Processes of the service that reported within the hour, and how long ago they last did.",
+            PROMETHEUS,
+            [records(f"time() - max by ({INSTANCE_LABEL}, service_version) (max_over_time(timestamp({about})[1h:10s]))")],
+        )
+        .transformations(columns({INSTANCE_LABEL: "Instance", "service_version": "Version", "Value": "Last metrics"}))
+        .override_by_name(
+            "Last metrics",
+            [
+                DynamicConfigValue(id_val="unit", value="s"),
+                DynamicConfigValue(id_val="decimals", value=0),
+                DynamicConfigValue(id_val="custom.cellOptions", value={"type": "color-text"}),
+                DynamicConfigValue(
+                    id_val="thresholds",
+                    value=steps(palette.GOOD, (limits.SILENCE_SECONDS, palette.WARNING), (2 * limits.SILENCE_SECONDS, palette.BAD)).build(),
+                ),
+            ],
+        )
+        .no_value("none for 1 h")
+        .sort_by([TableSortByFieldState().display_name("Instance")])
+    )
+
+
+def _collector_queue() -> timeseries.Panel:
+    fill = f"{foreign_metrics.COLLECTOR_QUEUE_SIZE} / {foreign_metrics.COLLECTOR_QUEUE_CAPACITY}"
+    panel = curves(
+        "Collector: queue in use",
+        "Part of each exporter's queue on disk. It fills while a store is away; full, the Collector refuses and the service's spool fills.",
+        PROMETHEUS,
+        [over_time(f"max by (exporter, data_type) ({fill})", f"{template('exporter')} {template('data_type')}")],
+        unit="percentunit",
+    )
+    return limit_line(panel, limits.COLLECTOR_QUEUE_RATIO).axis_soft_max(1).no_value("no Collector")
+
+
+def _collector_losses() -> timeseries.Panel:
+    return curves(
+        "Collector: refused and failed",
+        "Items in a second. Refused: the sender keeps them and tries again. Send failed: the Collector tries again, unless the store said "
+        "never. Queue full: lost.",
+        PROMETHEUS,
+        [
+            over_time(counter_rate(f"{counter}_{signal}"), f"{what}, {items}")
+            for counter, what in foreign_metrics.COLLECTOR_LOSSES.items()
+            for signal, items in foreign_metrics.COLLECTOR_SIGNALS.items()
+        ],
+        unit="cps",
+    ).no_value("none")
+
+
+def _service_queue() -> timeseries.Panel:
+    return curves(
+        "Service: waiting to be written or sent",
+        "Items in the service's own queues, by signal.",
+        PROMETHEUS,
+        [over_time(f"sum by ({_SIGNAL}) ({series(names.TELEMETRY_QUEUE)})", template(_SIGNAL))],
+        unit="short",
+    ).no_value("no data")
+
+
+def _service_losses() -> timeseries.Panel:
+    panel = curves(
+        "Service: lost",
+        "Items in a second that a full queue, a full spool or a failing destination lost.",
+        PROMETHEUS,
+        [over_time(f"sum by ({_SIGNAL}, reason) ({rate(names.TELEMETRY_DROPPED)}) > 0", f"{template(_SIGNAL)} {template('reason')}")],
+        unit="cps",
+    )
+    return stacked(panel).no_value("none")
