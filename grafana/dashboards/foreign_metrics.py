@@ -1,6 +1,6 @@
 """Metrics on our dashboards that are not ours: whose they are, and what they are called.
 
-The Collector's counters end in `_total` or not, depending on how they reach Prometheus; `query.counter_rate` asks for both.
+The Collector's counters end in `_total` or not; `query.counter_rate` says why, and asks for both.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ COLLECTOR_QUEUE_CAPACITY = "otelcol_exporter_queue_capacity"
 COLLECTOR_SIGNALS = {"spans": "spans", "metric_points": "metric points", "log_records": "log records"}
 COLLECTOR_LOSSES = {
     "otelcol_receiver_refused": "refused",
+    "otelcol_receiver_failed": "not received",
     "otelcol_exporter_send_failed": "send failed",
     "otelcol_exporter_enqueue_failed": "queue full",
 }

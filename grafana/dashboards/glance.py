@@ -15,6 +15,7 @@ from grafana.dashboards.query import (
     CHOSEN,
     ERROR_TYPE_LABEL,
     OUR_JOB,
+    OUR_UP,
     equal,
     error_ratio,
     now,
@@ -53,7 +54,7 @@ def _service() -> stat.Panel:
             "Service",
             "Whether Prometheus reaches the service, from `up`. A percentage: some instances do not answer.",
             PROMETHEUS,
-            [now(f"avg({selector(foreign_metrics.UP, OUR_JOB)})")],
+            [now(f"avg({selector(foreign_metrics.UP, OUR_UP, CHOSEN)})")],
             unit="percentunit",
             thresholds=steps(palette.BAD, (0.001, palette.WARNING), (1, palette.GOOD)),
         )

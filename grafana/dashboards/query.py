@@ -46,6 +46,8 @@ def one_of(label: str, values: Iterable[str]) -> str:
 
 
 OUR_JOB = equal("job", names.SERVICE_NAME)
+# Where metrics are pushed, the service is scraped under a job of its own, for `up` alone (prometheus/prometheus.yml).
+OUR_UP = one_of("job", {names.SERVICE_NAME, f"{names.SERVICE_NAME}-up"})
 # An alert of severity none always fires, to prove that alerting works.
 ALARMING = other_than("severity", "none")
 # What counts against the service, over that and the successes: callers' own mistakes and departures say nothing of us.
@@ -88,9 +90,13 @@ def error_ratio(*, by: str = "", window: str = STEP) -> str:
     return f"{failed} / {'on () group_left () ' if by else ''}{judged}"
 
 
-def counter_rate(name: str) -> str:
-    """The rate of another program's counter that is called `name` or `name_total`, depending on its way into Prometheus."""
-    return f"sum(rate({name}[{STEP}])) or sum(rate({name}_total[{STEP}]))"
+def counter_rate(name: str, by: str) -> str:
+    """What another program's counter gains in a second, where it does.
+
+    It is called `name` or `name_total`, depending on its way into Prometheus and on who shows it: Jaeger is made of the same
+    parts as the Collector, but set up otherwise. Both names side by side are no contradiction as long as `by` tells them apart.
+    """
+    return f"(sum by ({by}) (rate({name}[{STEP}])) or sum by ({by}) (rate({name}_total[{STEP}]))) > 0"
 
 
 def template(label: str) -> str:

@@ -103,11 +103,11 @@ def _collector_queue() -> timeseries.Panel:
 def _collector_losses() -> timeseries.Panel:
     return curves(
         "Collector: refused and failed",
-        "Items in a second. Refused: the sender keeps them and tries again. Send failed: the Collector tries again, unless the store said "
-        "never. Queue full: lost.",
+        "Items in a second. Refused: the sender keeps them and tries again. Not received: they could not be read. Send failed: tried "
+        "again, unless the store said never. Queue full: lost. Jaeger is built of the same parts and shows here too.",
         PROMETHEUS,
         [
-            over_time(counter_rate(f"{counter}_{signal}"), f"{what}, {items}")
+            over_time(counter_rate(f"{counter}_{signal}", by="job"), f"{template('job')}: {what}, {items}")
             for counter, what in foreign_metrics.COLLECTOR_LOSSES.items()
             for signal, items in foreign_metrics.COLLECTOR_SIGNALS.items()
         ],
