@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from grafana_foundation_sdk.builders.common import TableSortByFieldState
-from grafana_foundation_sdk.models.common import BigValueColorMode
+from grafana_foundation_sdk.models.common import BigValueColorMode, BigValueTextMode
 from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 
 from grafana.dashboards import foreign_metrics, limits, palette
 from grafana.dashboards.data_source import PROMETHEUS
-from grafana.dashboards.panel import CURVE_HEIGHT, columns, curves, limit_line, rows, stacked, steps, tile, words
+from grafana.dashboards.panel import CURVE_HEIGHT, columns, curves, rows, stacked, steps, tile, words
 from grafana.dashboards.query import (
     CHOSEN,
     INSTANCE_LABEL,
+    OTHERS_UP,
     OUR_JOB,
     counter_rate,
     now,
@@ -36,7 +37,8 @@ _SIGNAL = "signal"
 
 def telemetry_health() -> Iterator[stat.Panel | table.Panel | timeseries.Panel]:
     """Programs and instances, then what waits and what was lost, first the Collector's, then the service's."""
-    yield _programs().span(8)
+    yield _programs().span(5)
+    yield _fullest_queue().span(3)
     yield _instances().span(16)
     yield _collector_queue().span(6)
     yield _collector_losses().span(6)
@@ -48,14 +50,15 @@ def _programs() -> stat.Panel:
     return (
         tile(
             "Programs of the stack",
-            "Every job Prometheus scrapes, from `up`; the worst of its instances.",
+            "Every job that Prometheus scrapes beside the service, from `up`; the worst of its instances.",
             PROMETHEUS,
-            [now(f"min by (job) ({foreign_metrics.UP})", template("job"))],
+            [now(f"min by (job) ({selector(foreign_metrics.UP, OTHERS_UP)})", template("job"))],
             unit="short",
             thresholds=steps(palette.BAD, (1, palette.GOOD)),
         )
         .height(CURVE_HEIGHT)
         .color_mode(BigValueColorMode.VALUE)
+        .text_mode(BigValueTextMode.VALUE_AND_NAME)
         .mappings([words({1: ("UP", palette.GOOD), 0: ("DOWN", palette.BAD)})])
         .no_value("nothing is scraped")
     )
@@ -88,16 +91,33 @@ def _instances() -> table.Panel:
     )
 
 
-def _collector_queue() -> timeseries.Panel:
-    fill = f"{foreign_metrics.COLLECTOR_QUEUE_SIZE} / {foreign_metrics.COLLECTOR_QUEUE_CAPACITY}"
-    panel = curves(
-        "Collector: queue in use",
-        "Part of each exporter's queue on disk. It fills while a store is away; full, the Collector refuses and the service's spool fills.",
-        PROMETHEUS,
-        [over_time(f"max by (exporter, data_type) ({fill})", f"{template('exporter')} {template('data_type')}")],
-        unit="percentunit",
+def _fullest_queue() -> stat.Panel:
+    return (
+        tile(
+            "Fullest queue",
+            "How full the fullest of the Collector's queues on disk is. Full, the Collector refuses and the service's spool fills.",
+            PROMETHEUS,
+            [now(f"max({foreign_metrics.COLLECTOR_QUEUE_SIZE} / {foreign_metrics.COLLECTOR_QUEUE_CAPACITY})")],
+            unit="percentunit",
+            thresholds=steps(
+                palette.GOOD, (limits.COLLECTOR_QUEUE_RATIO / 2, palette.WARNING), (limits.COLLECTOR_QUEUE_RATIO, palette.BAD)
+            ),
+        )
+        .height(CURVE_HEIGHT)
+        .decimals(1)
+        .no_value("no Collector")
     )
-    return limit_line(panel, limits.COLLECTOR_QUEUE_RATIO).axis_soft_max(1).no_value("no Collector")
+
+
+def _collector_queue() -> timeseries.Panel:
+    return curves(
+        "Collector: waiting on disk",
+        "Bytes in the queue before each store. It grows while the store is away, for it is tried for ever, and empties when it is back.",
+        PROMETHEUS,
+        # In bytes, by `sizer` in the Collector's configuration.
+        [over_time(f"sum by (exporter) ({foreign_metrics.COLLECTOR_QUEUE_SIZE})", template("exporter"))],
+        unit="bytes",
+    ).no_value("no Collector")
 
 
 def _collector_losses() -> timeseries.Panel:
