@@ -36,14 +36,12 @@ _SIGNAL = "signal"
 
 
 def telemetry_health() -> Iterator[stat.Panel | table.Panel | timeseries.Panel]:
-    """Programs and instances, then what waits and what was lost, first the Collector's, then the service's."""
+    """Who is up and reports; then what waits; then what was lost: the Collector's on the left, the service's on the right."""
     yield _programs().span(5)
     yield _fullest_queue().span(3)
     yield _instances().span(16)
-    yield _collector_queue().span(6)
-    yield _collector_losses().span(6)
-    yield _service_queue().span(6)
-    yield _service_losses().span(6)
+    for panel in (_collector_queue(), _service_queue(), _collector_losses(), _service_losses()):
+        yield panel.span(12)
 
 
 def _programs() -> stat.Panel:
