@@ -172,7 +172,7 @@ def _errors_by_type() -> timeseries.Panel:
         curves(
             "Error ratio by type",
             "(error + timeout + overloaded) / (those + success), and the error types it is made of. Types that did not occur are left out. "
-            "The dashed line is the alert's.",
+            f"The dashed line is the limit, {limits.ERROR_RATIO:.0%}.",
             PROMETHEUS,
             [over_time(f"{error_ratio(by=ERROR_TYPE_LABEL)} > 0", template(ERROR_TYPE_LABEL)), over_time(error_ratio(), "all")],
             unit="percentunit",
@@ -197,8 +197,8 @@ def _errors_by_type() -> timeseries.Panel:
 def _percentiles() -> timeseries.Panel:
     panel = curves(
         "Latency",
-        "Seconds from start to end of the inferences that the model was asked for. The dashed line is the alert's. "
-        "A diamond is one request: click it for its trace.",
+        "Seconds from start to end of the inferences that the model was asked for. "
+        f"The dashed line is the limit, {limits.LATENCY_SECONDS:g} s. A diamond is one request: click it for its trace.",
         PROMETHEUS,
         # All three read the same buckets, so one of them fetches the exemplars.
         [

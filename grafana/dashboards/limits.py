@@ -1,4 +1,4 @@
-"""The limits that the service's alerts use, drawn where they apply."""
+"""Where good ends: the service level, and what the telemetry itself must keep. Drawn on the panels."""
 
 from __future__ import annotations
 
