@@ -15,7 +15,6 @@ from grafana.dashboards.query import (
     CHOSEN,
     ERROR_TYPE_LABEL,
     OUR_JOB,
-    OUR_UP,
     equal,
     error_ratio,
     now,
@@ -54,7 +53,7 @@ def _service() -> stat.Panel:
             "Service",
             "Whether Prometheus reaches the service, from `up`. A percentage: some instances do not answer.",
             PROMETHEUS,
-            [now(f"avg({selector(foreign_metrics.UP, OUR_UP, CHOSEN)})")],
+            [now(f"avg({selector(foreign_metrics.UP, OUR_JOB, CHOSEN)})")],
             unit="percentunit",
             thresholds=steps(palette.BAD, (0.001, palette.WARNING), (1, palette.GOOD)),
         )

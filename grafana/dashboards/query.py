@@ -45,16 +45,8 @@ def one_of(label: str, values: Iterable[str]) -> str:
     return f'{label}=~"{"|".join(sorted(values))}"'
 
 
-def none_of(label: str, values: Iterable[str]) -> str:
-    """A matcher for every value but these, and for none."""
-    return f'{label}!~"{"|".join(sorted(values))}"'
-
-
 OUR_JOB = equal("job", names.SERVICE_NAME)
-# Where metrics are pushed, the service is scraped under a job of its own, for `up` alone (prometheus/prometheus.yml).
-_UP_JOBS = (names.SERVICE_NAME, f"{names.SERVICE_NAME}-up")
-OUR_UP = one_of("job", _UP_JOBS)
-OTHERS_UP = none_of("job", _UP_JOBS)
+OTHER_JOBS = other_than("job", names.SERVICE_NAME)
 # An alert of severity none always fires, to prove that alerting works.
 ALARMING = other_than("severity", "none")
 # What counts against the service, over that and the successes: callers' own mistakes and departures say nothing of us.

@@ -14,7 +14,7 @@ from grafana.dashboards.panel import CURVE_HEIGHT, columns, curves, rows, stacke
 from grafana.dashboards.query import (
     CHOSEN,
     INSTANCE_LABEL,
-    OTHERS_UP,
+    OTHER_JOBS,
     OUR_JOB,
     counter_rate,
     now,
@@ -50,7 +50,7 @@ def _programs() -> stat.Panel:
             "Programs of the stack",
             "Every job that Prometheus scrapes beside the service, from `up`; the worst of its instances.",
             PROMETHEUS,
-            [now(f"min by (job) ({selector(foreign_metrics.UP, OTHERS_UP)})", template("job"))],
+            [now(f"min by (job) ({selector(foreign_metrics.UP, OTHER_JOBS)})", template("job"))],
             unit="short",
             thresholds=steps(palette.BAD, (1, palette.GOOD)),
         )
@@ -67,7 +67,8 @@ def _instances() -> table.Panel:
     return (
         rows(
             "Instances",
-            "Processes of the service that reported within the hour, and how long ago they last did.",
+            "Processes of the service that reported within the hour, and how long ago they last did. One that has done its work and ended, "
+            "such as `mgeo match`, stays for that hour.",
             PROMETHEUS,
             [records(f"time() - max by ({INSTANCE_LABEL}, service_version) (max_over_time(timestamp({about})[1h:10s]))")],
         )
@@ -77,11 +78,6 @@ def _instances() -> table.Panel:
             [
                 DynamicConfigValue(id_val="unit", value="s"),
                 DynamicConfigValue(id_val="decimals", value=0),
-                DynamicConfigValue(id_val="custom.cellOptions", value={"type": "color-text"}),
-                DynamicConfigValue(
-                    id_val="thresholds",
-                    value=steps(palette.GOOD, (limits.SILENCE_SECONDS, palette.WARNING), (2 * limits.SILENCE_SECONDS, palette.BAD)).build(),
-                ),
             ],
         )
         .no_value("none for 1 h")

@@ -14,7 +14,7 @@ def test_a_selector_is_cut_to_the_chosen_instances() -> None:
     assert query.series(names.QUEUE_LENGTH) == 'mgeo_queue_depth{mgeo_instance_name=~"$instance"}'
     assert query.series(names.QUEUE_WAIT, 'a="b"', part="_sum") == 'mgeo_queue_wait_seconds_sum{mgeo_instance_name=~"$instance", a="b"}'
     assert query.selector("up") == "up"
-    assert query.selector("up", query.OUR_UP) == 'up{job=~"mgeo|mgeo-up"}'
+    assert query.selector("up", query.OUR_JOB) == 'up{job="mgeo"}'
 
 
 def test_the_error_ratio_leaves_out_what_is_no_fault_of_the_service() -> None:
@@ -63,9 +63,10 @@ def test_log_lines_are_of_the_service_and_the_chosen_instances() -> None:
         (query.JUDGED, 'status=~"error|overloaded|success|timeout"'),
         (query.ATTEMPTED, 'status=~"error|success|timeout"'),
         (query.ALARMING, 'severity!="none"'),
+        (query.OTHER_JOBS, 'job!="mgeo"'),
     ],
 )
-def test_sets_of_statuses_are_spelt_out_in_order(matcher: str, expected: str) -> None:
+def test_matchers_are_spelt_out_in_order(matcher: str, expected: str) -> None:
     """So that the generated file does not change by itself."""
     assert matcher == expected
 
