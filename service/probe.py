@@ -1,7 +1,7 @@
 """`python -m service.probe URL…`: asks each address once, and says by its exit code whether all of them answered.
 
-For health checks in containers, also of neighbours whose images have no program that could ask: the standard library only, so that it is done
-in a few hundredths of a second, and no proxy of the environment between.
+For health checks in containers, also of neighbours whose images have no program that could ask: the standard library only,
+so that it is done in a few hundredths of a second, and no proxy of the environment between.
 """
 
 from __future__ import annotations

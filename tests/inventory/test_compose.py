@@ -269,7 +269,9 @@ def test_whoever_changes_owners_has_no_network_and_runs_once() -> None:
 
     assert SERVICES[ONE_SHOT]["network_mode"] == "none"
     assert SERVICES[ONE_SHOT]["entrypoint"] == ["chown", "10001:10001", "/volumes/collector", "/volumes/jaeger"]
-    assert waiting == {"collector", "jaeger"} == {name for name in PROGRAMS for v in SERVICES[name]["volumes"] if v.split(":")[0] in volumes}
+    assert (
+        waiting == {"collector", "jaeger"} == {name for name in PROGRAMS for v in SERVICES[name]["volumes"] if v.split(":")[0] in volumes}
+    )
     assert {SERVICES[name]["depends_on"][ONE_SHOT]["condition"] for name in waiting} == {"service_completed_successfully"}
     assert {SERVICES[name]["user"] for name in waiting} == {"10001:10001"}
 
@@ -319,7 +321,9 @@ def test_every_variable_of_the_service_is_a_setting() -> None:
     variables = {*environment("service"), *overlay}
 
     assert {name for name in variables if not name.startswith((PREFIX, "OTEL_"))} == set()
-    assert {name for name in variables if name.startswith(PREFIX) and name.removeprefix(PREFIX).lower() not in Settings.model_fields} == set()
+    assert {
+        name for name in variables if name.startswith(PREFIX) and name.removeprefix(PREFIX).lower() not in Settings.model_fields
+    } == set()
 
 
 def variables_read(path: Path) -> dict[str, str]:
