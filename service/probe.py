@@ -28,7 +28,7 @@ def ailment(url: str, *, timeout: float = TIMEOUT) -> str:
         connection.request("GET", parts.path or "/", headers={"Connection": "close"})
         status = connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:
-        return f"{url}: {error or type(error).__name__}"
+        return f"{url}: {str(error) or type(error).__name__}"
     finally:
         connection.close()
     return "" if 200 <= status < 300 else f"{url}: answered {status}"

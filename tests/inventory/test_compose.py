@@ -6,12 +6,14 @@ import json
 import re
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from service.instance import _NAMESPACE
 from service.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -189,9 +191,23 @@ def test_the_target_files_are_those_that_prometheus_looks_for() -> None:
     assert {file.name for file in files if not any(file.match(pattern) for pattern in patterns)} == set()
 
 
+def target_groups(name: str) -> list[dict[str, Any]]:
+    groups: list[dict[str, Any]] = json.loads((ROOT / "prometheus/targets.compose" / name).read_text(encoding="utf-8"))
+    return groups
+
+
+def test_the_services_target_has_the_labels_of_its_pushed_series() -> None:
+    """The id is made of the container's name and the data folder in it; both are fixed, so it can be written down."""
+    made_of = (SERVICES["service"]["hostname"], environment("service")["MGEO_DATA_DIR"], "serve", "0")
+    (group,) = target_groups("service-up.json")
+
+    assert made_of == ("mgeo", "/data", "serve", "0")
+    assert group["labels"] == {"instance": str(uuid.uuid5(_NAMESPACE, "\n".join(made_of))), "service_name": "mgeo"}
+
+
 def test_every_program_with_metrics_is_a_target() -> None:
     """By its name as job, at a port where it listens."""
-    groups = json.loads((ROOT / "prometheus/targets.compose/stack.json").read_text(encoding="utf-8"))
+    groups = target_groups("stack.json")
 
     assert {group["labels"]["job"]: group["targets"] for group in groups} == {
         "alertmanager": ["alertmanager:9093"],
@@ -362,6 +378,11 @@ def test_grafana_asks_for_a_password_that_only_a_file_knows() -> None:
     assert re.search(r"^\[auth\.anonymous\]\nenabled = false$", ini, re.MULTILINE)
     assert variables["GF_SECURITY_ADMIN_PASSWORD__FILE"] == "/run/secrets/grafana_admin_password"
     assert {name for name in variables if "ANONYMOUS" in name or name == "GF_SECURITY_ADMIN_PASSWORD"} == set()
+
+
+def test_the_service_has_the_time_to_end() -> None:
+    """What is in flight may take its grace, and then the last telemetry is flushed."""
+    assert int(SERVICES["service"]["stop_grace_period"].removesuffix("s")) >= Settings.model_fields["shutdown_grace"].default + 10
 
 
 def test_every_secret_is_a_file_outside_of_git_that_one_service_sees() -> None:

@@ -88,7 +88,7 @@ def test_links_lead_to_the_ports_of_this_machine(load: Load) -> None:
     """Without a gateway."""
     assert links(load(BASE)) == {
         "service": "http://localhost:8000",
-        "grafana": "http://localhost:3000/grafana/",
+        "grafana": "http://localhost:3000/grafana",
         "prometheus": "http://localhost:9090",
         "alertmanager": "http://localhost:9093",
     }
@@ -98,7 +98,7 @@ def test_links_lead_through_the_gateway_where_it_has_an_address(load: Load) -> N
     """One variable changes them all."""
     assert links(load(BASE, MGEO_PUBLIC_URL="https://box.example")) == {
         "service": "https://box.example",
-        "grafana": "https://box.example/grafana/",
+        "grafana": "https://box.example/grafana",
         "prometheus": "https://box.example/prometheus",
         "alertmanager": "https://box.example/alertmanager",
     }
