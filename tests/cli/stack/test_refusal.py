@@ -39,7 +39,11 @@ def test_what_fits_together_passes(profile, settings):
     [
         (Profile.LITE, {"port": 0}, "MGEO_PORT = 0: the rest of the stack must know the service's port; name one"),
         (Profile.LITE, {"metrics_need_key": True}, "MGEO_METRICS_NEED_KEY = True: the stack's Prometheus scrapes without a key"),
-        (Profile.FULL, {"upstream": "https://box.example"}, "MGEO_UPSTREAM = https://box.example: only an agent has one; use --profile agent"),
+        (
+            Profile.FULL,
+            {"upstream": "https://box.example"},
+            "MGEO_UPSTREAM = https://box.example: only an agent has one; use --profile agent",
+        ),
         (Profile.AGENT, {}, "none is named; add --upstream https://HOST:6006/otlp"),
         (Profile.AGENT, {**AGENT, "upstream": "box.example"}, "MGEO_UPSTREAM = box.example: is not an address"),
         (Profile.AGENT, {**AGENT, "upstream": "https://[::"}, "MGEO_UPSTREAM = https://[::: is not an address"),
