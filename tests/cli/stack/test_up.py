@@ -135,8 +135,8 @@ def test_what_is_wrong_is_said_before_anything_starts(layout, capsys, monkeypatc
     lock.release()
     file = tmp_path / "mgeo.toml"
     file.write_text("deadline = -1\n")
+    monkeypatch.setenv("MGEO_CONFIG_FILE", "replaced")
     assert main(["up", "--config", str(file)]) == 78
-    monkeypatch.delenv("MGEO_CONFIG_FILE")
     assert "MGEO_DEADLINE = -1" in capsys.readouterr().err
     assert running(layout) == []
 
