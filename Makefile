@@ -63,6 +63,7 @@ check: $(VENV)/.dev ## formatting, lint, types, import contracts, generated page
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m service.reference --check
+	$(BIN)/python -m grafana.dashboards --check
 	$(BIN)/codespell
 
 .PHONY: fix
@@ -103,8 +104,9 @@ bench: $(VENV)/.dev ## measure; writes benchmarks/results.json
 	$(BIN)/python -m benchmarks
 
 .PHONY: docs
-docs: $(VENV)/.dev ## write the generated references
+docs: $(VENV)/.dev ## write the generated references and dashboards
 	$(BIN)/python -m service.reference
+	$(BIN)/python -m grafana.dashboards
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
 LOCK_MODEL := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -c requirements.txt -c requirements-torch.txt model/requirements.in

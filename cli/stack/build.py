@@ -165,7 +165,7 @@ class _Build:
             start_new_session=True,
         ) as process:
             lines: queue.Queue[str | None] = queue.Queue()
-            reader = threading.Thread(target=_read, args=(process, lines), daemon=True)
+            reader = threading.Thread(target=_read, args=(process, lines), name="mgeo-go-output", daemon=True)
             reader.start()
             try:
                 tail = self._watch(lines, total)
@@ -174,6 +174,7 @@ class _Build:
                 if process.poll() is None:
                     # The compilers that it started too, or they would go on writing.
                     os.killpg(process.pid, signal.SIGKILL)
+                reader.join(ASK_TIMEOUT)
         if code != 0:
             raise PassedOver(f"`go {arguments[0]}` in stack/{self._pin.program.name} failed: {' / '.join(tail) or f'exit code {code}'}")
 
@@ -197,7 +198,7 @@ class _Build:
                 raise PassedOver(f"the build did not end within {duration_text(BUILD_TIMEOUT)}")
             if now - said >= SAY_INTERVAL:
                 said = now
-                far = f"compiled {compiled:,} of at most {total:,} packages, " if total else ""
+                far = f"{compiled:,} of at most {total:,} packages compiled, " if total else ""
                 self._say(f"{self._title}: {far}{duration_text(now - self._started)}")
 
 

@@ -12,6 +12,7 @@ import json
 import re
 import tarfile
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from cli.stack.archive import BROKEN, MAX_FILE_BYTES, write_executable
@@ -28,7 +29,7 @@ KIND = "unpacked"
 MANIFEST = "manifest.json"
 FORMAT = 1
 MAX_MANIFEST_BYTES = 1 << 20
-# Level 6: xz makes the file a fifth smaller and takes twenty times as long.
+# Measured on Alertmanager, 31 MB: gzip -6 11.7 MB in 1.7 s, gzip -9 11.6 MB in 4.9 s, xz 8.6 MB in 22 s. zstd comes with Python 3.14.
 COMPRESSION = 6
 KNOWN = frozenset(binary.name for program in (*PROGRAMS.values(), GRAFANA) for binary in program.binaries)
 
@@ -137,9 +138,7 @@ class BundleSource:
         try:
             with tarfile.open(self._path, "r:gz") as tar:
                 self._read_manifest(tar)
-                for member in tar:
-                    if member.name == MANIFEST and not (folder / MANIFEST).exists():
-                        continue
+                for member in islice(tar, 1, None):
                     self._unpack_one(tar, member, folder, missing.pop(member.name, None))
         except BROKEN as error:
             raise self._refused(_reason(error)) from error

@@ -25,12 +25,13 @@ def list_programs(
     bundle: Annotated[Path | None, typer.Option(help="Look into this bundle too.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
-    """Show each program, its pinned version and where `mgeo up` would take it from. Makes nothing.
+    """Show each program, its pinned version and where `mgeo up` would take it from. Downloads and builds nothing.
 
     \b
     Examples:
       mgeo stack list
       mgeo stack list --json
+      mgeo stack list --bundle stack.tar.gz
     """  # noqa: D301 -- the backspace character tells the help not to wrap what follows
     from cli.stack.program import PROGRAMS
 
@@ -109,21 +110,22 @@ def checksums(names: Names = None) -> None:
       mgeo stack checksums
       mgeo stack checksums jaeger
     """  # noqa: D301
-    from cli.stack.pin import STACK, read_pin
+    from cli.stack.pin import read_pin
     from cli.stack.program import PROGRAMS, PassedOver
     from cli.stack.release import published_sums, write_sums
 
+    folder = _stack()
     found, failed = {}, False
     for name in _checked(names):
-        pin = read_pin(PROGRAMS[name], STACK)
+        pin = read_pin(PROGRAMS[name], folder)
         try:
-            found[name] = published_sums(pin, releases=STACK / "releases.toml")
+            found[name] = published_sums(pin, releases=folder / "releases.toml")
         except PassedOver as passed:
             failed = True
             print(f"{name} {pin.version}: {passed}", file=sys.stderr)
         else:
             print(f"{name} {pin.version}: {len(found[name])} checksums")
-    write_sums(found, releases=STACK / "releases.toml")
+    write_sums(found, releases=folder / "releases.toml")
     if failed:
         raise typer.Exit(1)
 
@@ -161,19 +163,23 @@ def _locator(**options: Any) -> Locator:  # those of Locator
     from cli.stack.source import Locator
     from service.settings import Settings
 
-    return Locator(Settings.load(), say=_say, **options)
+    return Locator(Settings.load(), say=_say, stack=_stack(), **options)
+
+
+def _stack() -> Path:
+    from cli.stack import pin
+
+    return pin.STACK
 
 
 def _row(locator: Locator, name: str) -> dict[str, str | None]:
     from cli.stack.pin import read_pin
     from cli.stack.program import PROGRAMS
-    from service.errors import ProgramUnavailable
 
-    pinned = str(read_pin(PROGRAMS[name]).version)
-    try:
-        found = locator.at_hand(name)
-    except ProgramUnavailable:
-        return {"name": name, "pinned": pinned, "version": None, "origin": f"would {locator.foreseen(name)}", "path": None}
+    pinned = str(read_pin(PROGRAMS[name], _stack()).version)
+    found = locator.at_hand(name)
+    if found is None:
+        return {"name": name, "pinned": pinned, "version": None, "origin": locator.foreseen(name), "path": None}
     return {"name": name, "pinned": pinned, "version": found.version, "origin": found.origin, "path": str(found.path)}
 
 

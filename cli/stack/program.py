@@ -118,7 +118,11 @@ PROGRAMS = {
             name="alertmanager",
             module="github.com/prometheus/alertmanager",
             binaries=(
-                Binary(name="alertmanager", package="github.com/prometheus/alertmanager/cmd/alertmanager", on_path=("alertmanager",)),
+                Binary(
+                    name="alertmanager",
+                    package="github.com/prometheus/alertmanager/cmd/alertmanager",
+                    on_path=("alertmanager", "prometheus-alertmanager"),
+                ),
                 Binary(name="amtool", package="github.com/prometheus/alertmanager/cmd/amtool", on_path=("amtool",)),
             ),
             version_variable=_COMMON_VERSION,

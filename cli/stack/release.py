@@ -159,10 +159,12 @@ def published_sums(pin: Pin, *, releases: Path = RELEASES) -> dict[str, str]:
         PassedOver: the list cannot be had, or does not have an archive.
     """
     sums = {}
+    lists: dict[str, dict[str, str]] = {}
     for arch in ARCHITECTURES:
         release = read_release(pin, f"linux-{arch}", releases)
-        listed = {name: digest for digest, name in _SUM_LINE.findall(fetch_text(release.checksums_url))}
-        digest = listed.get(release.file_name)
+        if release.checksums_url not in lists:
+            lists[release.checksums_url] = {name: digest for digest, name in _SUM_LINE.findall(fetch_text(release.checksums_url))}
+        digest = lists[release.checksums_url].get(release.file_name)
         if digest is None:
             raise PassedOver(f"{release.checksums_url} does not list {release.file_name}")
         algorithm = next(name for name, length in _LENGTHS.items() if length == len(digest))
@@ -171,7 +173,11 @@ def published_sums(pin: Pin, *, releases: Path = RELEASES) -> dict[str, str]:
 
 
 def write_sums(sums: Mapping[str, Mapping[str, str]], *, releases: Path = RELEASES) -> None:
-    """Replace the checksums of each named program in the file; everything else of it stays as it is."""
+    """Replace the checksums of each named program in the file; everything else of it stays as it is.
+
+    Raises:
+        ProgramUnavailable: the file has no place for them, or cannot be written.
+    """
     text = releases.read_text(encoding="utf-8")
     for program, entries in sums.items():
         header = f"[{program}.sums]\n"
@@ -182,7 +188,10 @@ def write_sums(sums: Mapping[str, Mapping[str, str]], *, releases: Path = RELEAS
         while rest and rest[0].startswith('"'):
             rest.pop(0)
         text = before + header + "".join(_lines(entries)) + "".join(rest)
-    releases.write_text(text, encoding="utf-8")
+    try:
+        releases.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ProgramUnavailable(f"{releases} cannot be written ({error.strerror}); run this in a checkout of your own") from error
 
 
 def _lines(entries: Mapping[str, str]) -> Iterable[str]:

@@ -79,14 +79,19 @@ class Locator:
         pin = read_pin(program, self._stack)
         return self._first(name, [*self._at_hand(program, binary, pin), *self._to_be_made(binary, pin)])
 
-    def at_hand(self, name: str) -> Located:
-        """The same, without downloading or building.
+    def at_hand(self, name: str) -> Located | None:
+        """The same, without downloading or building; None when it is nowhere on this machine.
 
         Raises:
-            ProgramUnavailable: it is nowhere on this machine.
+            ProgramUnavailable: one that was named by the user is wrong.
         """
         program, binary = _known(name)
-        return self._first(name, self._at_hand(program, binary, read_pin(program, self._stack)))
+        for _, source in self._at_hand(program, binary, read_pin(program, self._stack)):
+            try:
+                return replace(source(), name=name)
+            except PassedOver:
+                continue
+        return None
 
     def foreseen(self, name: str) -> str:
         """What `locate` would do for a program that is not at hand, for people."""
@@ -102,7 +107,7 @@ class Locator:
                 ways.append(ask())
             except PassedOver as passed:
                 reasons.append(str(passed))
-        return ", else ".join(ways) or f"cannot be had: {'; '.join(reasons)}"
+        return f"would {', else '.join(ways)}" if ways else f"cannot be had: {'; '.join(reasons)}"
 
     def grafana(self) -> Located | None:
         """Grafana, where it is installed; None where it is not.

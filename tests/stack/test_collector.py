@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from service.errors import ErrorType
 from tests.deadline import until
-from tests.stack.collector import Collector
+from tests.stack.collector import CONFIGURATION, Collector, free_ports
 from tests.stack.stores import Stores
 
 pytestmark = pytest.mark.stack
@@ -242,6 +244,75 @@ def test_a_metric_keeps_only_known_labels(collector: Collector, stores: Stores) 
     arrived = stores.metrics[0].resource_metrics[0]
     assert "文三路" not in stores.text()
     assert [pair.key for pair in arrived.scope_metrics[0].metrics[0].sum.data_points[0].attributes] == ["status"]
+
+
+def test_what_the_collector_took_survives_its_death(tmp_path: Path, program: Callable[[str], Path]) -> None:
+    """Taken while no store is there, killed with -9, started again: it arrives once a store is."""
+    collector = Collector(program("collector"), tmp_path, **gone())
+    span_message, *_ = traces()
+    log_message, *_ = logs()
+    assert collector.post("traces", span_message.SerializeToString()).status_code == 200
+    assert collector.post("logs", log_message.SerializeToString()).status_code == 200
+    collector.kill()
+    stores = Stores()
+    try:
+        collector = Collector(program("collector"), tmp_path, **stores.variables)
+        until(lambda: stores.traces and stores.logs, deadline=60)
+        collector.stop()
+    finally:
+        stores.close()
+        collector.kill()
+
+
+def test_a_full_queue_refuses_so_that_the_sender_keeps_what_it_has(tmp_path: Path, program: Callable[[str], Path]) -> None:
+    """With an error that may be retried; what was taken before stays."""
+    collector = Collector(program("collector"), tmp_path, MGEO_COLLECTOR_QUEUE_BYTES="300000", **gone())
+    message, _, _, record = logs()
+    record.attributes.append(text("error_message", "x" * 20_000))
+    try:
+        answers: list[int] = []
+        until(lambda: answers.append(collector.post("logs", message.SerializeToString()).status_code) or answers[-1] != 200)
+        assert answers[-1] in {429, 503}
+        assert len(answers) > 5
+    finally:
+        collector.kill()
+
+
+@pytest.mark.parametrize(
+    ("overlays", "variables"),
+    [
+        ((), {}),
+        (("ingest.yaml",), {"MGEO_INGEST_TOKEN_FILE": "token"}),
+        (("agent.yaml",), {"MGEO_UPSTREAM": "https://box.example:6006/otlp", "MGEO_UPSTREAM_TOKEN_FILE": "token"}),
+    ],
+)
+def test_every_configuration_passes_the_collectors_own_check(
+    tmp_path: Path, program: Callable[[str], Path], overlays: tuple[str, ...], variables: dict[str, str]
+) -> None:
+    """Its `validate`, for each way it is run."""
+    (tmp_path / "token").write_text("secret")
+    files = [CONFIGURATION / name for name in ("config.yaml", "redaction.yaml", *overlays)]
+
+    done = subprocess.run(
+        [str(program("collector")), "validate", *(f"--config={file}" for file in files)],
+        env={**os.environ, **variables},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def gone() -> dict[str, str]:
+    """Stores at which nobody listens."""
+    prometheus, loki, jaeger = free_ports(3)
+    return {
+        "MGEO_PROMETHEUS_URL": f"http://127.0.0.1:{prometheus}",
+        "MGEO_LOKI_URL": f"http://127.0.0.1:{loki}",
+        "MGEO_JAEGER_OTLP_ADDRESS": f"127.0.0.1:{jaeger}",
+    }
 
 
 def spans(stores: Stores) -> dict[bytes, object]:
