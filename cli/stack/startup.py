@@ -22,7 +22,7 @@ from cli.stack.plan import plan, program_names
 from cli.stack.ports import check_ports
 from cli.stack.profile import Profile
 from cli.stack.readiness import Said, wait_until_ready
-from cli.stack.refusal import refuse_bad_combinations
+from cli.stack.refusal import exposures, refuse_bad_combinations
 from cli.stack.site import Secrets, Site
 from cli.stack.state import State, read_state, write_private, write_state
 from cli.stack.supervisor import Control, SupervisorGone, configuration_text, start_supervisor
@@ -120,8 +120,8 @@ def bring_up(options: Options, world: World) -> Running:
     try:
         _none_running(layout, world)
         site = _site(options, layout, root, world)
-        warning = check_disk(options.profile, settings, layout.data_dir)
-        if warning:
+        outgrown = check_disk(options.profile, settings, layout.data_dir)
+        for warning in [*exposures(settings, gateway=options.gateway), *([outgrown] if outgrown else [])]:
             world.say(f"warning: {warning}")
         check_ports(plan(site))
         site, login = _with_login(site)
