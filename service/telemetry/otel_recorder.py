@@ -36,8 +36,8 @@ _NS = 1_000_000_000
 class EventStore(Protocol):
     """Takes events for a store; never blocks, never raises."""
 
-    def add(self, event: InferenceEvent) -> None:
-        """Queue one inference."""
+    def add(self, event: InferenceEvent, seq: int) -> None:
+        """Queue one inference with its number in the life of this process."""
         ...
 
     def add_batch(self, event: BatchEvent) -> None:
@@ -121,7 +121,9 @@ class OtelRecorder:
                 context=context,
             ),
         )
-        self._guarded(lambda: self._store.add(event))
+        # The last, so that what a collection of the metrics has counted is on its way in every other signal. The store gets
+        # it under the lock of the count: its queue is in the order of the numbers.
+        self._guarded(lambda: self._instruments.requests.add(event.error_type, lambda seq: self._store.add(event, seq)))
 
     def record_batch(self, event: BatchEvent) -> None:
         """Make the batch's span, in a trace of its own with a link to each member, and observe its size."""
@@ -151,8 +153,6 @@ class OtelRecorder:
     def _measure(self, event: InferenceEvent, context: Context) -> None:
         instruments = self._instruments
         status = self._status_labels[event.outcome.value]
-        labels = status if event.error_type is None else {**status, names.ERROR_TYPE: event.error_type.value}
-        instruments.requests.add(1, labels, context)
         instruments.inference_duration.record(event.duration, status, context)
         for timing in event.stages:
             instruments.stage_duration.record(timing.duration, self._stage_labels[timing.stage], context)
