@@ -51,7 +51,9 @@ class Adoption:
                     reader = reader or _reader(database, stack)
                     again = reader is not None and _has(reader, inference)
                     recorder.adopt(process_died(inference, contents.seen_unix_ns), again=again)
-                entry = LedgerEntry(life=contents.life, collected_unix_ns=contents.seen_unix_ns, counts=contents.counts, final=True)
+                entry = LedgerEntry(
+                    life=contents.life, collected_unix_ns=contents.seen_unix_ns, counts=contents.counts, final=True, died=True
+                )
                 store.add_entry(entry, lambda: None)
 
     def adopted(self, total: int) -> None:

@@ -2,8 +2,9 @@
 
 A life is one run of one process: its instance and the moment it started, `<instance>:<nanoseconds>`. Its inferences are
 numbered 1, 2, 3 … as they end, and the total of an entry is the number of the last one it covers. An entry stands in the
-store only when all rows up to its total do, and after spans, log records and metrics up to it had been handed over; what has
-a higher number than the last entry of a life that was killed may have been lost on the way.
+store only when all rows up to its total do, and after spans, log records and metrics up to it had been handed over. The one
+exception is the entry that a later process writes for a life that died: it tells all that life had counted, and what has a
+higher number than the entry before it may have been lost on the way.
 
 Times are nanoseconds of the wall clock, and ranges half open: `since` belongs to a range, `until` does not.
 """
@@ -33,6 +34,7 @@ PAGE = 2000
 """Rows that are read at a time: what an iteration needs of memory does not depend on how many there are."""
 
 _MAX = (1 << 63) - 1
+_DIED = 2
 _COUNTS = ", ".join(outcome.value for outcome in OUTCOMES)
 _ENTRY = f"collected, {_COUNTS}, final"
 _ROW = "id, call, item, trace, span, started, duration, outcome, instance, seq"
@@ -56,7 +58,7 @@ _INSERT = f"""
            CASE :final WHEN 0 THEN :collected
            ELSE max(:collected, coalesce((SELECT max(collected) + 1 FROM ledger WHERE life = :life), 0)) END,
            :total, {", ".join(f":{outcome.value}" for outcome in OUTCOMES)}, :final, coalesce((SELECT max(id) FROM inference), 0)
-    WHERE NOT EXISTS (SELECT 1 FROM ledger WHERE life = :life AND final)
+    WHERE NOT coalesce((SELECT final FROM ledger WHERE life = :life ORDER BY collected DESC LIMIT 1), 0)
 """  # noqa: S608
 
 
@@ -69,12 +71,14 @@ class LedgerEntry:
         collected_unix_ns: `time_unix_nano` of the data points; of a final entry, when the process was last known to live.
         counts: every outcome, those at 0 too.
         final: nothing comes after it: the process closed its telemetry, or a later one found it dead.
+        died: it was found dead; a final entry.
     """
 
     life: str
     collected_unix_ns: int
     counts: Mapping[Outcome, int]
     final: bool = False
+    died: bool = False
 
     @property
     def total(self) -> int:
@@ -84,7 +88,7 @@ class LedgerEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
-    """A life that has entries: `life` is its id, and the times are those of its start, first and last entry."""
+    """A life that has entries: `life` is its id, the times are those of its start, first and last entry, the rest as in the last."""
 
     life: str
     instance: str
@@ -92,6 +96,7 @@ class Life:
     first_unix_ns: int
     last_unix_ns: int
     final: bool
+    died: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +129,7 @@ def insert(connection: sqlite3.Connection, entry: LedgerEntry, number: Number) -
             "life": number(entry.life),
             "collected": entry.collected_unix_ns,
             "total": entry.total,
-            "final": int(entry.final),
+            "final": _DIED if entry.died else int(entry.final),
             **{outcome.value: entry.counts.get(outcome, 0) for outcome in OUTCOMES},
         },
     )
@@ -280,6 +285,7 @@ class LedgerReader:
             first_unix_ns=first,
             last_unix_ns=last,
             final=bool(final),
+            died=final == _DIED,
         )
 
     def _row(self, row: Sequence[Any]) -> LedgerRow:
@@ -299,4 +305,10 @@ class LedgerReader:
 
 def _entry(life: str, row: Sequence[Any]) -> LedgerEntry:
     collected, *counts, final = row
-    return LedgerEntry(life=life, collected_unix_ns=collected, counts=Counter(dict(zip(OUTCOMES, counts, strict=True))), final=bool(final))
+    return LedgerEntry(
+        life=life,
+        collected_unix_ns=collected,
+        counts=Counter(dict(zip(OUTCOMES, counts, strict=True))),
+        final=bool(final),
+        died=final == _DIED,
+    )

@@ -110,7 +110,7 @@ def m004_ledger(connection: sqlite3.Connection) -> None:
             cancelled INTEGER NOT NULL,
             error INTEGER NOT NULL,
             last_row INTEGER NOT NULL,  -- highest id in inference when it was written: what it covers stands at or before it
-            final INTEGER NOT NULL,     -- 1: the life has ended, this is all there was
+            final INTEGER NOT NULL,     -- 1: the life has ended, this is all there was; 2: it has died
             PRIMARY KEY (life, collected)
         ) WITHOUT ROWID
         """,

@@ -133,7 +133,8 @@ def test_the_dead_life_gets_its_final_entry_in_the_ledger(start):
         dead, living = reader.lives()
         *_, last = reader.entries(life)
         numbers = [row.seq for row in reader.rows(life)]
-    assert (dead.life, dead.final, living.final) == (life, True, True)
+    assert (dead.life, dead.final, dead.died) == (life, True, True)
+    assert (living.final, living.died) == (True, False)
     assert Counter(last.counts) == {outcome: {"success": 5, "invalid": 1}.get(outcome, 0) for outcome in Outcome}
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) <= last.total

@@ -102,7 +102,7 @@ def test_each_is_recorded_and_the_dead_life_gets_its_final_entry(tmp_path: Path)
     Adoption([Table("r-1", "r-2"), Table()]).close_all(recorded, recorded, database)
 
     assert recorded.events == [("r-1", False), ("r-2", False)]
-    final = LedgerEntry(life="one:1", collected_unix_ns=START + 2_500_000_000, counts=COUNTS, final=True)
+    final = LedgerEntry(life="one:1", collected_unix_ns=START + 2_500_000_000, counts=COUNTS, final=True, died=True)
     assert recorded.entries == [final, final]
 
 

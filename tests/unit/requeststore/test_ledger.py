@@ -85,9 +85,17 @@ def test_an_entry_comes_back_as_it_was_written(path: Path) -> None:
     assert (found.total, found.counts[Outcome.ERROR]) == (21, 6)
 
 
+def test_an_entry_of_a_life_that_died_says_so(path: Path) -> None:
+    """What it counts may not have left the process."""
+    write(path, entry(10, 1), entry(20, 2, final=True, died=True))
+
+    with LedgerReader(path) as reader:
+        assert list(reader.entries(ONE)) == [entry(10, 1), entry(20, 2, final=True, died=True)]
+
+
 def test_lives_are_listed_by_their_start(path: Path) -> None:
     """Those that lived in the range: started before its end, and still collected at or after its beginning."""
-    write(path, entry(20, 5, life=TWO), entry(30, 6, life=TWO, final=True), entry(10, 1), entry(20, 2))
+    write(path, entry(20, 5, life=TWO), entry(30, 6, life=TWO, final=True, died=True), entry(10, 1), entry(20, 2))
 
     one = Life(
         life=ONE,
@@ -96,6 +104,7 @@ def test_lives_are_listed_by_their_start(path: Path) -> None:
         first_unix_ns=STARTED + 10 * SECOND,
         last_unix_ns=STARTED + 20 * SECOND,
         final=False,
+        died=False,
     )
     two = Life(
         life=TWO,
@@ -104,6 +113,7 @@ def test_lives_are_listed_by_their_start(path: Path) -> None:
         first_unix_ns=STARTED + 20 * SECOND,
         last_unix_ns=STARTED + 30 * SECOND,
         final=True,
+        died=True,
     )
     with LedgerReader(path) as reader:
         assert reader.lives() == [one, two]
