@@ -61,21 +61,26 @@ class Backend:
                 await asyncio.sleep(self._pause * 2 ** (attempt - 1))
             try:
                 response = await self._client.get(self._url + path, params=dict(params))
-                if response.status_code in nothing:
-                    return None
-                if response.status_code < 400:
-                    members = response.json()
-                    if isinstance(members, dict):
-                        return members
             except httpx.HTTPError as error:
                 reason = f"does not answer ({str(error) or type(error).__name__})"
                 continue
-            except ValueError:
-                raise BackendUnread(f"{self.name} gives no JSON; is the address right?") from None
-            if 300 <= response.status_code < 500 and response.status_code != 429:
+            if response.status_code in nothing:
+                return None
+            if response.status_code < 300:
+                return self._members(response)
+            if response.status_code < 500 and response.status_code != 429:
                 raise Refused(self.name, response.status_code, " ".join(response.text.split())[:200])
             reason = f"answered {response.status_code}"
         raise BackendUnread(f"{self.name} {reason}, {ATTEMPTS} times")
+
+    def _members(self, response: httpx.Response) -> dict[str, Any]:  # JSON
+        try:
+            members = response.json()
+        except ValueError:
+            members = None
+        if not isinstance(members, dict):
+            raise BackendUnread(f"{self.name} gives no JSON; is the address right?")
+        return members
 
 
 def open_client(timeout: float = TIMEOUT) -> httpx.AsyncClient:

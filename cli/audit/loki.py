@@ -41,8 +41,8 @@ class LokiRecords:
         """
         found: list[Sighting] = []
         while since_ns < until_ns:
-            page = self._page
-            entries = sorted(await self._entries(since_ns, until_ns, page))
+            page, entries = await self._entries(since_ns, until_ns, self._page)
+            entries.sort()
             if len(entries) < page:
                 return [*found, *map(_sighting, entries)]
             # The last nanosecond may go on behind the page: it is asked for again.
@@ -53,7 +53,8 @@ class LokiRecords:
             since_ns = last
         return found
 
-    async def _entries(self, since_ns: int, until_ns: int, page: int) -> list[tuple[int, str]]:
+    async def _entries(self, since_ns: int, until_ns: int, page: int) -> tuple[int, list[tuple[int, str]]]:
+        """The oldest entries of a range, and how many there could have been at most."""
         params = {"query": QUERY, "start": str(since_ns), "end": str(until_ns), "limit": str(page), "direction": "forward"}
         try:
             answer = await self._backend.get("/loki/api/v1/query_range", params)
@@ -62,7 +63,7 @@ class LokiRecords:
                 raise
             self._page = max(page // 2, LEAST_PAGE)
             return await self._entries(since_ns, until_ns, self._page)
-        return list(_lines(answer))
+        return page, list(_lines(answer))
 
 
 def _lines(answer: Any) -> Iterator[tuple[int, str]]:  # JSON

@@ -65,12 +65,12 @@ class PrometheusSamples:
         return None
 
     async def dropped(self) -> dict[str, int]:
-        """What services say they lost, by `signal reason`, as far as it is not nothing.
+        """What services said within a day that they lost, by `signal reason`, as far as it is not nothing.
 
         Raises:
             BackendUnread: Prometheus cannot be read.
         """
-        query = f"sum by (signal, reason) ({names.TELEMETRY_DROPPED.prometheus}) > 0"
+        query = f"sum by (signal, reason) (max_over_time({names.TELEMETRY_DROPPED.prometheus}[1d])) > 0"
         found = await self._query(query, self._unix_ns() // MS)
         return {f"{series['metric']['signal']} {series['metric']['reason']}": int(float(series["value"][1])) for series in found}
 
