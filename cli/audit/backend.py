@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+T = TypeVar("T")
 
 ATTEMPTS = 4
 PAUSE = 0.5
@@ -48,12 +50,12 @@ class Backend:
         self._client = client
         self._pause = pause
 
-    async def get(self, path: str, params: Mapping[str, str], *, nothing: Sequence[int] = ()) -> dict[str, Any] | None:  # JSON
-        """GET a path; None for a status in `nothing`.
+    async def get(self, path: str, params: Mapping[str, str], read: Callable[[Any], T], *, nothing: Sequence[int] = ()) -> T | None:
+        """GET a path and read its JSON; None for a status in `nothing`.
 
         Raises:
             Refused: the store does not take the request.
-            BackendUnread: no JSON object came back, several times.
+            BackendUnread: it does not answer, several times, or what it answers cannot be read.
         """
         reason = ""
         for attempt in range(ATTEMPTS):
@@ -67,20 +69,17 @@ class Backend:
             if response.status_code in nothing:
                 return None
             if response.status_code < 300:
-                return self._members(response)
+                return self._read(response, read)
             if response.status_code < 500 and response.status_code != 429:
                 raise Refused(self.name, response.status_code, " ".join(response.text.split())[:200])
             reason = f"answered {response.status_code}"
         raise BackendUnread(f"{self.name} {reason}, {ATTEMPTS} times")
 
-    def _members(self, response: httpx.Response) -> dict[str, Any]:  # JSON
+    def _read(self, response: httpx.Response, read: Callable[[Any], T]) -> T:
         try:
-            members = response.json()
-        except ValueError:
-            members = None
-        if not isinstance(members, dict):
-            raise BackendUnread(f"{self.name} gives no JSON; is the address right?")
-        return members
+            return read(response.json())
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise BackendUnread(f"{self.name} does not answer as it should; is the address right?") from None
 
 
 def open_client(timeout: float = TIMEOUT) -> httpx.AsyncClient:

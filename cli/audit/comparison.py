@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from service.requeststore.ledger import LedgerRow
 
 
+_OUTCOMES = frozenset(outcome.value for outcome in Outcome)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
     """An inference that a store lacks."""
@@ -160,10 +163,10 @@ def compare(
             continue
         if span_id in rows:
             seen.add(span_id)
-            found[Outcome(sighting.status)] += 1
+            _count(found, sighting)
         elif is_lost is not None and is_lost(sighting):
             seen.add(span_id)
-            strays[Outcome(sighting.status)] += 1
+            _count(strays, sighting)
             if len(named) < most_named:
                 named.append(_missing(sighting, sighting.status))
     lacking = [row for span_id, row in rows.items() if span_id not in seen]
@@ -174,6 +177,12 @@ def compare(
         strays=strays,
         strays_named=tuple(named),
     )
+
+
+def _count(counts: Counts, sighting: Sighting) -> None:
+    # What a store says of an outcome that is none counts for none: a difference, and rightly so.
+    if sighting.status in _OUTCOMES:
+        counts[Outcome(sighting.status)] += 1
 
 
 def _missing(inference: LedgerRow | Sighting, status: str) -> Missing:

@@ -59,8 +59,6 @@ def _count_life(ledger: Ledger, part: LifeWindow, rows: Rows, done: int, told: C
     expected = part.first + 1
     for row in ledger.rows(part.life, part.first, part.last):
         seq = row.seq or 0
-        if seq < expected:
-            continue
         if seq > expected:
             _gap(rows, part.life, expected, seq - 1)
         expected = seq + 1

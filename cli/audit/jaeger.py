@@ -51,10 +51,7 @@ class JaegerSpans:
             "query.raw_traces": "true",
         }
         # 404 is its word for an empty result.
-        answer = await self._backend.get("/api/v3/traces", params, nothing=(404,))
-        if answer is None:
-            return []
-        found = list(_spans(answer))
+        found = await self._backend.get("/api/v3/traces", params, lambda answer: list(_spans(answer)), nothing=(404,)) or []
         if len({trace_id for trace_id, _ in found}) < self._most_traces:
             return [sighting for _, sighting in found]
         if until_ns - since_ns <= _SHORTEST_NS:

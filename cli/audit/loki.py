@@ -9,7 +9,7 @@ from cli.audit.sighting import Sighting
 from service.telemetry.names import SERVICE_NAME, EventName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from cli.audit.backend import Backend
 
@@ -44,12 +44,12 @@ class LokiRecords:
             page, entries = await self._entries(since_ns, until_ns, self._page)
             entries.sort()
             if len(entries) < page:
-                return [*found, *map(_sighting, entries)]
+                return [*found, *_sightings(entries)]
             # The last nanosecond may go on behind the page: it is asked for again.
             last = entries[-1][0]
             if last == since_ns:
                 raise BackendUnread(f"{self._backend.name} has more records at one moment than it gives at once ({page})")
-            found += [_sighting(entry) for entry in entries if entry[0] < last]
+            found += _sightings(entry for entry in entries if entry[0] < last)
             since_ns = last
         return found
 
@@ -57,13 +57,13 @@ class LokiRecords:
         """The oldest entries of a range, and how many there could have been at most."""
         params = {"query": QUERY, "start": str(since_ns), "end": str(until_ns), "limit": str(page), "direction": "forward"}
         try:
-            answer = await self._backend.get("/loki/api/v1/query_range", params)
+            entries = await self._backend.get("/loki/api/v1/query_range", params, lambda answer: list(_lines(answer)))
         except Refused as refusal:
             if "max entries limit" not in refusal.detail or page <= LEAST_PAGE:
                 raise
             self._page = max(page // 2, LEAST_PAGE)
             return await self._entries(since_ns, until_ns, self._page)
-        return page, list(_lines(answer))
+        return page, entries or []
 
 
 def _lines(answer: Any) -> Iterator[tuple[int, str]]:  # JSON
@@ -72,14 +72,17 @@ def _lines(answer: Any) -> Iterator[tuple[int, str]]:  # JSON
             yield int(timestamp), line
 
 
-def _sighting(entry: tuple[int, str]) -> Sighting:
-    started, line = entry
-    span_id, request_id, status, latency, instance = line.split(" ")
-    return Sighting(
-        span_id=span_id,
-        request_id=request_id,
-        status=status,
-        instance=instance,
-        started_unix_ns=started,
-        ended_unix_ns=started + round(float(latency or 0) * 1e6),
-    )
+def _sightings(entries: Iterable[tuple[int, str]]) -> Iterator[Sighting]:
+    for started, line in entries:
+        fields = line.split(" ")
+        # A line that is not ours, in a stream of our name, has other fields.
+        if len(fields) == len(_FIELDS):
+            span_id, request_id, status, latency, instance = fields
+            yield Sighting(
+                span_id=span_id,
+                request_id=request_id,
+                status=status,
+                instance=instance,
+                started_unix_ns=started,
+                ended_unix_ns=started + round(float(latency or 0) * 1e6),
+            )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cli.audit.samples import MS, Sample
 from service.errors import Outcome
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from cli.audit.backend import Backend
+
+T = TypeVar("T")
 
 FIRST_STEP_MS = 60_000
 LONGEST_STEP_MS = 6 * 3_600_000
@@ -59,10 +61,10 @@ class PrometheusSamples:
             BackendUnread: Prometheus cannot be read.
         """
         query = f'last_over_time({TARGET_INFO}{{service_instance_id="{instance}"}}[{max(range_ms, 1)}ms])'
-        for series in await self._query(query, at_ms):
-            labels = series["metric"]
-            return f'{{job="{labels["job"]}",instance="{labels["instance"]}"}}'
-        return None
+        found = await self._query(
+            query, at_ms, lambda result: [f'{{job="{s["metric"]["job"]}",instance="{s["metric"]["instance"]}"}}' for s in result]
+        )
+        return found[0] if found else None
 
     async def dropped(self) -> dict[str, int]:
         """What services said within a day that they lost, by `signal reason`, as far as it is not nothing.
@@ -71,8 +73,7 @@ class PrometheusSamples:
             BackendUnread: Prometheus cannot be read.
         """
         query = f"sum by (signal, reason) (max_over_time({names.TELEMETRY_DROPPED.prometheus}[1d])) > 0"
-        found = await self._query(query, self._unix_ns() // MS)
-        return {f"{series['metric']['signal']} {series['metric']['reason']}": int(float(series["value"][1])) for series in found}
+        return await self._query(query, self._unix_ns() // MS, _by_signal)
 
     async def _steps(self, selector: str, from_ms: int, to_ms: int, *, forward: bool) -> AsyncIterator[list[Sample]]:
         step, at = FIRST_STEP_MS, from_ms
@@ -85,19 +86,27 @@ class PrometheusSamples:
 
     async def _samples(self, selector: str, after_ms: int, up_to_ms: int) -> list[Sample]:
         """The samples in a range that is open on its left side, the oldest first."""
-        counts: dict[int, Counter[Outcome]] = {}
-        for series in await self._query(f"{names.REQUESTS.prometheus}{selector}[{up_to_ms - after_ms}ms]", up_to_ms):
-            outcome = Outcome(series["metric"][names.STATUS])
-            for at, value in series["values"]:
-                counts.setdefault(round(at * 1000), Counter())[outcome] += int(float(value))
-        return [Sample(ms=ms, counts=counts[ms]) for ms in sorted(counts)]
+        query = f"{names.REQUESTS.prometheus}{selector}[{up_to_ms - after_ms}ms]"
+        return await self._query(query, up_to_ms, _samples)
 
-    async def _query(self, query: str, at_ms: int) -> list[Any]:  # JSON
+    async def _query(self, query: str, at_ms: int, read: Callable[[Any], T]) -> T:
         params = {"query": query, "time": f"{at_ms // 1000}.{at_ms % 1000:03d}"}
-        answer = await self._backend.get("/api/v1/query", params)
-        assert answer is not None
-        result: list[Any] = answer["data"]["result"]
+        result = await self._backend.get("/api/v1/query", params, lambda answer: read(answer["data"]["result"]))
+        assert result is not None
         return result
+
+
+def _samples(result: Any) -> list[Sample]:  # JSON
+    counts: dict[int, Counter[Outcome]] = {}
+    for series in result:
+        outcome = Outcome(series["metric"][names.STATUS])
+        for at, value in series["values"]:
+            counts.setdefault(round(at * 1000), Counter())[outcome] += int(float(value))
+    return [Sample(ms=ms, counts=counts[ms]) for ms in sorted(counts)]
+
+
+def _by_signal(result: Any) -> dict[str, int]:  # JSON
+    return {f"{series['metric']['signal']} {series['metric']['reason']}": int(float(series["value"][1])) for series in result}
 
 
 def pushed_as(instance: str) -> str:

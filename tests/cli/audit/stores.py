@@ -106,7 +106,10 @@ def _resource(trace, spans):
         "resource": {"attributes": [{"key": "service.instance.id", "value": {"stringValue": INSTANCE}}]},
         "scopeSpans": [
             {"scope": {"name": "mgeo"}, "spans": inferences},
-            {"scope": {"name": "opentelemetry.instrumentation.fastapi"}, "spans": [{"traceId": trace, "spanId": "2f", "name": "POST /v1/match"}]},
+            {
+                "scope": {"name": "opentelemetry.instrumentation.fastapi"},
+                "spans": [{"traceId": trace, "spanId": "2f", "name": "POST /v1/match"}],
+            },
         ],
     }
 

@@ -106,7 +106,7 @@ def test_what_is_missing_is_shown_with_how_to_look_it_up(data, serve_app, capsys
     assert main(["audit", "--settle", "0s", *stores]) == 1
     shown = capsys.readouterr().out
     assert "  outcome           served  Prometheus        Loki      Jaeger    embedded\n" in shown
-    assert "  success              2           2           1           2           2\n".split() in [line.split() for line in shown.splitlines()]
+    assert ["success", "2", "2", "1", "2", "2"] in [line.split() for line in shown.splitlines()]
     assert "difference 1\n  Loki: 1 fewer of success than were served\n" in shown
     assert "unflushed 1: ended after the last collection of a process that was killed\n" in shown
     assert "\nLoki lacks 1, of which:\n" in shown
@@ -132,7 +132,7 @@ def test_the_lite_profile(data, serve_app, capsys):
                 return 200, {"status": "success", "data": {"resultType": "vector", "result": [{"metric": info, "value": [1, "1"]}]}}
             return super().answer(path, params)
 
-    scraping = Scraping({self_ms: (2, 1, 0) for self_ms in [data.collected // MS + 300]})
+    scraping = Scraping(dict.fromkeys([data.collected // MS + 300], (2, 1, 0)))
     assert main(["audit", "--settle", "0s", *options(serve_app, prometheus=scraping)]) == 0
     shown = capsys.readouterr().out
     assert "Lite profile: Prometheus scrapes the service, so it is compared with that process only, as far as it was scraped.\n" in shown

@@ -68,7 +68,10 @@ def test_slices_join():
     """Those that began together stay together, and unwanted ones only cover time."""
     rows = [row(1, 10), row(2, 20), row(3, 20), row(4, 20, life="other:1"), row(5, 30)]
     cut = list(slices(rows, lambda each: each.life == "one:1", 2))
-    assert [(part.since_ns, part.until_ns, [each.seq for each in kept.values()]) for part, kept in cut] == [(10, 30, [1, 2, 3]), (30, 31, [5])]
+    assert [(part.since_ns, part.until_ns, [each.seq for each in kept.values()]) for part, kept in cut] == [
+        (10, 30, [1, 2, 3]),
+        (30, 31, [5]),
+    ]
     assert list(slices([], lambda _: True, 2)) == []
 
 
@@ -164,4 +167,6 @@ def test_names_beyond_the_list():
     named = [Missing(request_id="request-1", span_id="1", status="success", started_unix_ns=NOW)]
     lost = StoreCounts(counts=Counter({Outcome.SUCCESS: 9}), served=Counter({Outcome.SUCCESS: 12}), missing=3, named=named)
     text = report_text(verdict(stores={"loki": lost}))
-    assert "\nLoki lacks 3, of which:\n  2026-11-25T10:28:59.619Z  success     mgeo lookup request-1\n  and 2 more; raise --missing\n" in text
+    assert (
+        "\nLoki lacks 3, of which:\n  2026-11-25T10:28:59.619Z  success     mgeo lookup request-1\n  and 2 more; raise --missing\n" in text
+    )

@@ -79,6 +79,20 @@ def test_a_record_without_latency(serve_app):
     assert found[0].ended_unix_ns == START
 
 
+def test_a_line_that_is_not_ours(serve_app):
+    """In a stream of our name: it is passed over."""
+    url = serve_app(Loki([(START, f"{line(1)} and more"), (START, line(2))]))
+    found = ask(url, "Loki", lambda backend: LokiRecords(backend).between(START, START + 1))
+    assert [sighting.request_id for sighting in found] == ["request-2"]
+
+
+def test_an_empty_range_is_not_asked_for(serve_app):
+    """Nothing began in it."""
+    server = Loki([(START, line(1))])
+    assert ask(serve_app(server), "Loki", lambda backend: LokiRecords(backend).between(START, START)) == []
+    assert server.asked == []
+
+
 def test_a_span_of_jaeger_is_a_sighting(serve_app):
     """The HTTP span of the same trace is none."""
     url = serve_app(Jaeger([("99a0", "e4fcbf72002f9f4d", START, "success")]))
@@ -207,13 +221,13 @@ def test_metrics_that_need_a_key_give_no_hint(serve_app):
 
 
 def get(url, **options):
-    return ask(url, "Loki", lambda backend: backend.get("/x", {}, **options))
+    return ask(url, "Loki", lambda backend: backend.get("/x", {}, lambda members: members["status"], **options))
 
 
 def test_a_backend_that_fails_is_asked_again(serve_app):
     """A few times."""
     server = Fixed((503, "starting"), (429, "slow down"), (200, {"status": "success"}))
-    assert get(serve_app(server)) == {"status": "success"}
+    assert get(serve_app(server)) == "success"
 
 
 def test_a_backend_that_goes_on_failing(serve_app):
@@ -238,10 +252,10 @@ def test_a_refusal_without_words(serve_app):
         get(serve_app(Fixed((302, ""))))
 
 
-@pytest.mark.parametrize("body", ["<html>", "[]"])
+@pytest.mark.parametrize("body", ["<html>", "[]", "{}", "null", '{"status": '])
 def test_what_is_no_such_backend(serve_app, body):
-    """Gives something else than a JSON object."""
-    with pytest.raises(BackendUnread, match="gives no JSON; is the address right"):
+    """Gives something else than the JSON of one."""
+    with pytest.raises(BackendUnread, match="does not answer as it should; is the address right"):
         get(serve_app(Fixed((200, body))))
 
 

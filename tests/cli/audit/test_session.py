@@ -136,6 +136,17 @@ def test_a_wrong_outcome_is_a_difference_on_both_sides(world):
     assert run(world.audit()).stores["loki"].difference == Counter({Outcome.ERROR: 1, Outcome.SUCCESS: -1})
 
 
+def test_an_outcome_that_is_none(world):
+    """Does not count for any."""
+    row = world.serve(lost_by=["loki"])
+    world.collect()
+    sighting = world.sighting(row)
+    world.stores["loki"].append(type(sighting)(**{**{name: getattr(sighting, name) for name in sighting.__slots__}, "status": ""}))
+    verdict = run(world.audit())
+    assert verdict.stores["loki"].difference == Counter({Outcome.SUCCESS: 1})
+    assert verdict.stores["loki"].missing == 0
+
+
 def test_missing_inferences_are_counted_beyond_those_named(world):
     """The list has a bound, the count has none."""
     for _ in range(5):
@@ -356,6 +367,65 @@ def test_what_ended_after_the_last_scrape_of_a_stopped_process(world):
     verdict = scraped(world)
     assert verdict.difference == 0
     assert verdict.notes == ["1 inferences ended after a process that has stopped was last scraped; Prometheus cannot know them"]
+
+
+def test_a_scraped_window_inside_a_life(world):
+    """Both of its ends are judged by the scrapes around them."""
+    world.serve()
+    world.collect(sampled=False)
+    since = world.now
+    world.tick(3 * SECOND)
+    world.running.samples[world.now // MS] = world.running.counts()
+    world.serve()
+    world.collect(sampled=False)
+    world.tick(3 * SECOND)
+    world.running.samples[world.now // MS] = world.running.counts()
+    audit = world.audit(stores=())
+    audit.plan = type(audit.plan)(since_ns=since, until_ns=world.now + SECOND, settle=0, most_named=10, scraped=True)
+    verdict = run(audit)
+    assert counts(verdict, "prometheus") == {"success": 1}
+    assert verdict.difference == 0
+
+
+def test_a_process_that_was_never_scraped_although_it_is_known(world):
+    """It ended before the first scrape of its counts."""
+    world.serve()
+    world.stop(sampled=False)
+    verdict = scraped(world)
+    assert verdict.difference == 0
+    assert verdict.notes == ["1 inferences ended after a process that has stopped was last scraped; Prometheus cannot know them"]
+
+
+def test_more_slices_than_are_read_at_once(world, monkeypatch):
+    """All are read, each once."""
+    monkeypatch.setattr("cli.audit.session.SLICE_ROWS", 10)
+    for _ in range(95):
+        world.serve()
+    world.collect()
+    audit = world.audit()
+    verdict = run(audit)
+    assert verdict.difference == 0
+    assert len(audit.sightings[0].asked) == 10
+
+
+def test_a_store_that_fails_in_the_middle(world, monkeypatch):
+    """Is not asked any more."""
+
+    class Failing(MemorySightings):
+        async def between(self, since_ns, until_ns):
+            if len(self.asked) == 2:
+                raise BackendUnread("gone")
+            return await super().between(since_ns, until_ns)
+
+    monkeypatch.setattr("cli.audit.session.SLICE_ROWS", 10)
+    for _ in range(95):
+        world.serve()
+    world.collect()
+    audit = world.audit(stores=())
+    audit.sightings = [Failing("loki", world.stores["loki"])]
+    verdict = run(audit)
+    assert verdict.unread == {"loki": "gone"}
+    assert len(audit.sightings[0].asked) == 2
 
 
 def test_a_process_that_is_not_scraped(world):
