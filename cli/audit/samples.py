@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from service.requeststore.ledger import LedgerEntry
 
 MS = 1_000_000
+LONGEST_SCRAPE_MS = 10_000
+"""Twice the time after which Prometheus, as configured here, gives a scrape up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,11 @@ def bounds(ledger: Ledger, life: str, ms: int) -> tuple[LedgerEntry | None, Ledg
     if within:
         return within[0], within[-1]
     return ledger.last_before(life, start), next(ledger.entries(life, end), None)
+
+
+def scrape_bounds(ledger: Ledger, life: str, ms: int) -> tuple[LedgerEntry | None, LedgerEntry | None]:
+    """The same for a scrape: its sample has the time at which it began, but counts what had ended when it was answered."""
+    return ledger.last_before(life, (ms + 1) * MS), next(ledger.entries(life, (ms + LONGEST_SCRAPE_MS) * MS), None)
 
 
 def deviation(sample: Sample, lower: LedgerEntry | None, upper: LedgerEntry | None) -> Counts:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cli.audit.prometheus import pushed_as
-from cli.audit.samples import MS, bounds, deviation, sample_ms, shortfall
+from cli.audit.samples import MS, bounds, deviation, sample_ms, scrape_bounds, shortfall
 from cli.audit.window import difference
 
 if TYPE_CHECKING:
@@ -100,10 +100,10 @@ class _Ends:
         ms = sample_ms(entry.collected_unix_ns)
         after = await self._samples.after(self._selector, ms - 1, self._until_ms)
         if after is not None:
-            return deviation(after, *bounds(self._ledger, self._life, after.ms)), Counter()
+            return deviation(after, *scrape_bounds(self._ledger, self._life, after.ms)), Counter()
         before = await self._samples.before(self._selector, ms - 1, self._since_ms)
         if before is None:
             return Counter(), difference(Counter(), shortfall(None, entry))
-        off = deviation(before, *bounds(self._ledger, self._life, before.ms))
+        off = deviation(before, *scrape_bounds(self._ledger, self._life, before.ms))
         behind = difference(difference(Counter(), shortfall(before, entry)), difference(Counter(), off))
         return off, behind

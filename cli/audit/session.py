@@ -209,6 +209,7 @@ class Audit:
     def _verdict(self, until_ns: int) -> Verdict:
         served = self._window.served
         strays = {stray.span_id: stray for side in self._sides.values() for stray in side.strays_named}
+        lost = sum(count for count in self._lost.values() if count > 0)
         return Verdict(
             asked_since_ns=self.plan.since_ns,
             asked_until_ns=until_ns,
@@ -220,8 +221,8 @@ class Audit:
                 "embedded": StoreCounts(
                     counts=self._rows.counts,
                     served=served,
-                    missing=sum(count for count in self._lost.values() if count > 0),
-                    named=list(strays.values())[: self.plan.most_named],
+                    missing=lost,
+                    named=list(strays.values())[: min(self.plan.most_named, lost)],
                 ),
             },
             gaps=self._rows.gaps,

@@ -348,6 +348,28 @@ def test_a_scraped_process_is_compared_between_its_collections(world):
     assert (verdict.difference, verdict.notes) == (0, [])
 
 
+def test_a_scrape_that_is_answered_after_the_next_collection(world):
+    """Its sample has the time at which it began, and counts what has ended since."""
+    world.serve()
+    world.collect(sampled=False)
+    begun = world.now // MS + 2
+    world.tick(5 * MS)
+    world.serve()
+    world.collect(sampled=False)
+    world.serve()
+    world.running.samples[begun] = world.running.counts()
+    world.tick(12 * SECOND)
+    world.collect(sampled=False)
+    world.tick(SECOND)
+    world.running.samples[world.now // MS] = world.running.counts()
+    until = world.processes[0].entries[0].collected_unix_ns
+    audit = world.audit(stores=())
+    audit.plan = type(audit.plan)(since_ns=0, until_ns=until, settle=0, most_named=10, scraped=True)
+    verdict = run(audit)
+    assert counts(verdict, "prometheus") == {"success": 1}
+    assert verdict.difference == 0
+
+
 def test_a_scrape_that_counts_too_few(world):
     """Is a difference."""
     world.serve()
