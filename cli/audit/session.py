@@ -256,8 +256,10 @@ class Audit:
         lacking = [part for part in self._window.lives if part.served and not self._lives[part.life].served]
         notes = []
         if lacking:
-            notes.append(f"Prometheus scrapes one process; it is not compared with {len(lacking)} lives of others")
+            notes.append(f"Prometheus scrapes the service only; lives of other processes that it is not compared with: {len(lacking)}")
         unscraped = total(life.unscraped for life in self._lives.values()).total()
         if unscraped:
-            notes.append(f"{unscraped} inferences ended after a process that has stopped was last scraped; Prometheus cannot know them")
+            notes.append(
+                f"inferences that ended after the last scrape of a process that has stopped, which Prometheus cannot know: {unscraped}"
+            )
         return notes

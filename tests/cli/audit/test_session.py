@@ -388,7 +388,7 @@ def test_what_ended_after_the_last_scrape_of_a_stopped_process(world):
     world.stop(sampled=False)
     verdict = scraped(world)
     assert verdict.difference == 0
-    assert verdict.notes == ["1 inferences ended after a process that has stopped was last scraped; Prometheus cannot know them"]
+    assert verdict.notes == ["inferences that ended after the last scrape of a process that has stopped, which Prometheus cannot know: 1"]
 
 
 def test_a_scraped_window_inside_a_life(world):
@@ -415,7 +415,7 @@ def test_a_process_that_was_never_scraped_although_it_is_known(world):
     world.stop(sampled=False)
     verdict = scraped(world)
     assert verdict.difference == 0
-    assert verdict.notes == ["1 inferences ended after a process that has stopped was last scraped; Prometheus cannot know them"]
+    assert verdict.notes == ["inferences that ended after the last scrape of a process that has stopped, which Prometheus cannot know: 1"]
 
 
 def test_more_slices_than_are_read_at_once(world, monkeypatch):
@@ -462,5 +462,5 @@ def test_a_process_that_is_not_scraped(world):
     verdict = scraped(world)
     assert verdict.window.served.total() == 2
     assert verdict.stores["prometheus"].served.total() == 1
-    assert verdict.notes == ["Prometheus scrapes one process; it is not compared with 1 lives of others"]
+    assert verdict.notes == ["Prometheus scrapes the service only; lives of other processes that it is not compared with: 1"]
     assert verdict.difference == 0
