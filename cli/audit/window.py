@@ -150,7 +150,8 @@ def size(counts: Counts) -> int:
 
 
 def _part(ledger: Ledger, life: Life, since_ns: int, until_ns: int, next_ns: int) -> LifeWindow | None:
-    final = ledger.last_before(life.life, FOREVER) if life.final else None
+    # Only the last entry of a life that died tells of more than had left it; one that ended well has handed everything over.
+    final = ledger.last_before(life.life, FOREVER) if life.died else None
     closed = FOREVER if final is None else final.collected_unix_ns
     begin, end = None, ledger.last_before(life.life, min(until_ns + 1, closed))
     if life.started_unix_ns < since_ns:

@@ -114,7 +114,7 @@ class World:
         self.tick(MS)
         counts = Counter(dict.fromkeys(Outcome, 0))
         counts.update(process.counts())
-        process.entries.append(LedgerEntry(life=process.life, collected_unix_ns=self.now, counts=counts, final=True))
+        process.entries.append(LedgerEntry(life=process.life, collected_unix_ns=self.now, counts=counts, final=True, died=True))
         process.ended = True
 
     def audit(self, *, since=0, until=None, settle=0.0, most_named=100, stores=("loki", "jaeger"), samples=True, **clocks):
@@ -147,6 +147,7 @@ class MemoryLedger:
                 first_unix_ns=process.entries[0].collected_unix_ns,
                 last_unix_ns=process.entries[-1].collected_unix_ns,
                 final=process.entries[-1].final,
+                died=process.entries[-1].died,
             )
             for process in self._world.processes
             if process.entries and process.started < until_ns and process.entries[-1].collected_unix_ns >= since_ns
