@@ -1,6 +1,7 @@
 """The program `mgeo`: finds the command, imports it alone, and turns what went wrong into a message and an exit code.
 
-Exit codes: 0 done; 1 the command's own "no" (a failed assertion, nothing found); 2 wrong usage; 78 wrong configuration; 130 interrupted.
+Exit codes: 0 done; 1 the command's own "no" (a failed assertion, nothing found, a difference); 2 wrong usage;
+3 a store that `mgeo audit` could not read; 78 wrong configuration; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ COMMANDS = {
     "match": "cli.match.command",
     "lookup": "cli.lookup.command",
     "load": "cli.load.command",
+    "audit": "cli.audit.command",
     "doctor": "cli.doctor.command",
     "up": "cli.up",
     "status": "cli.status",
@@ -118,6 +120,7 @@ def mgeo(
       mgeo lookup ID    the whole story of one request
       mgeo load         traffic for a running service, and how it fared
       mgeo up           the service with its telemetry stack; then mgeo status, mgeo down
+      mgeo audit        was everything that was served also recorded
       mgeo stack        the programs of the telemetry stack
 
     `mgeo COMMAND --help` explains a command with examples. Settings are also read from MGEO_... variables and

@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Self
 
-from service.data_dir import prepare_data_dir
+from service.adoption import Adoption
+from service.data_dir import prepare_data_dir, unusable
 from service.gpu import GpuSampler, open_gpu_reader
 from service.hashing import AddressHasher, load_hash_key
 from service.instance import InstanceSlot, claim
+from service.ledger import Ledger
+from service.open_table import OPEN_FOLDER, OpenTable, dead_tables, table_path
+from service.requeststore.ledger import life_of
 from service.requeststore.sqlite_writer import SqliteWriter
 from service.telemetry import names
 from service.telemetry.event import Clock, GpuFacts
@@ -24,7 +28,7 @@ from service.telemetry.log_pipeline import LogPipeline
 from service.telemetry.log_writer import LineSink, LogWriter, StdoutSink
 from service.telemetry.metrics import Instruments
 from service.telemetry.otel_recorder import OtelRecorder
-from service.telemetry.sdk import Telemetry, setup
+from service.telemetry.sdk import Telemetry, request_counts, setup
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -33,7 +37,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.metrics import Meter
     from opentelemetry.sdk._logs import LogRecordProcessor
-    from opentelemetry.sdk.metrics.export import MetricReader
+    from opentelemetry.sdk.metrics.export import MetricReader, MetricsData
     from opentelemetry.sdk.trace import SpanProcessor
 
     from service.settings import Settings
@@ -42,15 +46,22 @@ DATABASE = "telemetry.db"
 _NS = 1_000_000_000
 _DAY = 86_400.0
 _UNDO_TIMEOUT = 1.0
+# Beside what waits: two batches on their way through the model and out of it, and calls that are refused at the door.
+_SPARE_SLOTS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """The open telemetry of one process."""
+    """The open telemetry of one process.
+
+    Attributes:
+        life: this run of the process: its instance and when it started.
+    """
 
     settings: Settings
     clock: Clock
     slot: InstanceSlot
+    life: str
     hasher: AddressHasher
     telemetry: Telemetry
     meter: Meter
@@ -58,6 +69,9 @@ class Recording:
     log_writer: LogWriter
     log: LogPipeline
     store: SqliteWriter
+    ledger: Ledger
+    table: OpenTable
+    adoption: Adoption
     instruments: Instruments
     recorder: OtelRecorder
     gpu: GpuSampler
@@ -100,6 +114,11 @@ class Recording:
             slot = claim(settings.data_dir, command, name=settings.instance_name)
             undo.callback(slot.release)
             hasher = AddressHasher(load_hash_key(settings.data_dir, settings.hash_key_file))
+            started = clock.unix_ns()
+            life = life_of(slot.instance_id, started)
+            adoption = _claim_dead(settings.data_dir, slot)
+            undo.callback(adoption.let_go)
+            hook = _CollectionHook(clock)
             exposition = Exposition()
             telemetry = setup(
                 instance_id=slot.instance_id,
@@ -108,6 +127,7 @@ class Recording:
                 span_processors=span_processors,
                 log_processors=log_processors,
                 metric_readers=[exposition.reader, *metric_readers],
+                on_collection=hook,
             )
             undo.callback(telemetry.shutdown, _UNDO_TIMEOUT)
             meter = telemetry.meter_provider.get_meter(names.SCOPE)
@@ -130,6 +150,7 @@ class Recording:
                 max_bytes=settings.store_max_bytes,
                 capture=settings.capture_text,
                 service_instance=slot.instance_id,
+                life=life,
                 clock=clock,
                 on_change=lambda reason: log.event(
                     names.EventName.STORE_DEGRADED if reason else names.EventName.STORE_RECOVERED, level="ERROR" if reason else "INFO"
@@ -137,14 +158,24 @@ class Recording:
             )
             undo.callback(store.close, _UNDO_TIMEOUT)
             losses: Counter[tuple[str, str]] = telemetry.losses
+            table = _open_table(settings, slot, life=life, started_unix_ns=started, losses=losses)
+            undo.callback(table.leave, remove=True)
             recorder = OtelRecorder(
-                tracer_provider=telemetry.tracer_provider, instruments=instruments, log=log, store=store, losses=losses, strict=strict
+                tracer_provider=telemetry.tracer_provider,
+                instruments=instruments,
+                log=log,
+                store=store,
+                losses=losses,
+                table=table,
+                strict=strict,
             )
+            ledger = Ledger(life, store, on_settled=adoption.settled)
             gpu = GpuSampler(reader, settings.gpu_interval, clock.monotonic, clock.unix_ns)
             recording = cls(
                 settings=settings,
                 clock=clock,
                 slot=slot,
+                life=life,
                 hasher=hasher,
                 telemetry=telemetry,
                 meter=meter,
@@ -152,6 +183,9 @@ class Recording:
                 log_writer=log_writer,
                 log=log,
                 store=store,
+                ledger=ledger,
+                table=table,
+                adoption=adoption,
                 instruments=instruments,
                 recorder=recorder,
                 gpu=gpu,
@@ -159,6 +193,9 @@ class Recording:
                 losses=losses,
             )
             recording._observe()
+            adoption.close_all(recorder, store, database(settings.data_dir))
+            adoption.adopted(instruments.requests.by_outcome().total())
+            hook.ledger, hook.table = ledger, table
             if not gpu_absent:
                 gpu.start()
             undo.pop_all()
@@ -205,15 +242,59 @@ class Recording:
         share = timeout / 4
         with ExitStack() as parts:
             parts.callback(self.slot.release)
+            parts.callback(self._leave)
             parts.callback(self.log_writer.close, share)
-            parts.callback(self.telemetry.shutdown, share)
+            # After the last collection: the store takes its entry of the ledger, and then the final one.
             parts.callback(self.store.close, share)
+            parts.callback(self._close_ledger)
+            parts.callback(self.telemetry.shutdown, share)
             parts.callback(self.gpu.stop, share)
+
+    def _close_ledger(self) -> None:
+        self.ledger.close(self.clock.unix_ns(), self.instruments.requests.by_outcome())
+
+    def _leave(self) -> None:
+        # A table whose counts did not get into the ledger, or with something open, is for the next process.
+        self.table.leave(remove=self.ledger.closed)
+        self.adoption.let_go()
+
+
+class _CollectionHook:
+    """What is done with each collection of the metrics, once there is all that it takes; before, nothing has been counted."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.ledger: Ledger | None = None
+        self.table: OpenTable | None = None
+
+    def __call__(self, collection: MetricsData) -> None:
+        """Write it into the ledger, and note that this process lives."""
+        if self.table is not None:
+            self.table.seen(self._clock.unix_ns())
+        counted = request_counts(collection)
+        if self.ledger is not None and counted is not None:
+            self.ledger.collected(*counted)
 
 
 def database(data_dir: Path) -> Path:
     """The file of the embedded store in a data folder."""
     return data_dir / DATABASE
+
+
+def _claim_dead(data_dir: Path, slot: InstanceSlot) -> Adoption:
+    try:
+        return Adoption(dead_tables(data_dir, slot))
+    except OSError as error:
+        raise unusable(data_dir / OPEN_FOLDER, error) from error
+
+
+def _open_table(settings: Settings, slot: InstanceSlot, *, life: str, started_unix_ns: int, losses: Counter[tuple[str, str]]) -> OpenTable:
+    slots = settings.queue_size + 2 * settings.max_batch_size + _SPARE_SLOTS
+    path = table_path(settings.data_dir, slot)
+    try:
+        return OpenTable(path, life=life, started_unix_ns=started_unix_ns, slots=slots, losses=losses)
+    except OSError as error:
+        raise unusable(path, error) from error
 
 
 def _log_writer(settings: Settings, clock: Clock) -> LogWriter:

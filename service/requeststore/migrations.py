@@ -90,7 +90,35 @@ def m003_captured_text(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TABLE captured_text (inference INTEGER PRIMARY KEY, address1 NOT NULL, address2 NOT NULL)")
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_inferences, m002_batches, m003_captured_text)
+def m004_ledger(connection: sqlite3.Connection) -> None:
+    """How many inferences of each process life had ended at each collection of its metrics, and their numbers in the rows.
+
+    A life is an instance and the moment it started, `<instance>:<nanoseconds>`. From here on it stands in the column `instance`
+    of an inference; older rows have the instance alone, and no number.
+    """
+    connection.execute("ALTER TABLE inference ADD COLUMN seq INTEGER")
+    connection.execute(
+        """
+        CREATE TABLE ledger (
+            life INTEGER NOT NULL,      -- row of the table name
+            collected INTEGER NOT NULL, -- nanoseconds since 1970, as in the data points
+            total INTEGER NOT NULL,     -- the number of the last inference it covers; the sum of the following
+            success INTEGER NOT NULL,
+            invalid INTEGER NOT NULL,
+            overloaded INTEGER NOT NULL,
+            timeout INTEGER NOT NULL,
+            cancelled INTEGER NOT NULL,
+            error INTEGER NOT NULL,
+            last_row INTEGER NOT NULL,  -- highest id in inference when it was written: what it covers stands at or before it
+            final INTEGER NOT NULL,     -- 1: the life has ended, this is all there was; 2: it has died
+            PRIMARY KEY (life, collected)
+        ) WITHOUT ROWID
+        """,
+    )
+    connection.execute("CREATE INDEX ledger_by_time ON ledger (collected)")
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_inferences, m002_batches, m003_captured_text, m004_ledger)
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -18,10 +18,18 @@ _ALWAYS = (1 << 63) - 1
 _LATE_NS = 60 * _NS
 
 _OLDEST = "SELECT id FROM inference WHERE started < :before ORDER BY started LIMIT :rows"
-_ANYTHING = """
+# The last entry of a life before its time is over stays: from it on, later ones count. Of a life that has ended all goes.
+_ENTRIES = """
+    SELECT life, collected FROM ledger WHERE collected < :entries AND :entries > coalesce(
+        (SELECT min(next.collected) FROM ledger AS next WHERE next.life = ledger.life AND next.collected > ledger.collected),
+        iif(final, 0, :entries)
+    ) LIMIT :rows
+"""
+_ANYTHING = f"""
     SELECT EXISTS (SELECT 1 FROM inference WHERE started < :before)
         OR EXISTS (SELECT 1 FROM batch WHERE id = (SELECT min(id) FROM batch) AND started < :batches)
-"""
+        OR EXISTS ({_ENTRIES})
+"""  # noqa: S608 -- a constant
 _BATCHES = "DELETE FROM batch WHERE id < (SELECT min(id) FROM batch) + :rows AND started < :batches"
 
 
@@ -58,9 +66,9 @@ class Retention:
         """
         cutoff = max(unix_ns - int(self.seconds * _NS), 0)
         if self.is_exceeded(connection):
-            bounds = {"rows": self.rows, "before": _ALWAYS, "batches": max(cutoff, unix_ns - _LATE_NS)}
+            bounds = {"rows": self.rows, "before": _ALWAYS, "batches": max(cutoff, unix_ns - _LATE_NS), "entries": cutoff}
         else:
-            bounds = {"rows": self.rows, "before": cutoff, "batches": cutoff}
+            bounds = {"rows": self.rows, "before": cutoff, "batches": cutoff, "entries": cutoff}
         if connection.execute(_ANYTHING, bounds).fetchone()[0]:
             _remove(connection, bounds, cutoff)
             return True
@@ -80,6 +88,8 @@ def _remove(connection: sqlite3.Connection, bounds: dict[str, int], cutoff: int)
         left = connection.execute("SELECT min(started) FROM inference").fetchone()[0]
         memberless = bounds["batches"] if left is None else max(min(bounds["batches"], left - _LATE_NS), cutoff)
         connection.execute(_BATCHES, {"rows": bounds["rows"], "batches": memberless})
+        # What was counted stays for its whole time, also when its rows had to make room: it is little, and says how many there were.
+        connection.execute(f"DELETE FROM ledger WHERE (life, collected) IN ({_ENTRIES})", bounds)  # noqa: S608 -- a constant
     except BaseException:
         connection.execute("ROLLBACK")
         raise

@@ -71,6 +71,7 @@ INFERENCE_COLUMNS = (
     "stages",
     "exception",
     "gpu",
+    "seq",
 )
 BATCH_COLUMNS = (
     "batch",
@@ -94,8 +95,15 @@ _DEVICE = struct.Struct("<IBqqdd")
 _USAGE, _LIMIT, _UTILIZATION = 1, 2, 4
 
 
-def to_row(event: InferenceEvent, *, instance: str, number: Number) -> tuple[Cell, ...]:
-    """The cells of one inference, in the order of `INFERENCE_COLUMNS`."""
+def to_row(event: InferenceEvent, *, life: str, seq: int | None = None, number: Number) -> tuple[Cell, ...]:
+    """The cells of one inference, in the order of `INFERENCE_COLUMNS`.
+
+    Args:
+        event: the inference.
+        life: the life of the process, or its instance alone. It stands in the column `instance`, since it begins with it.
+        seq: the number of the inference in that life.
+        number: numbers of names.
+    """
     call, item = split_id(event.request_id)
     first, second, answer = event.address1, event.address2, event.answer
     return (
@@ -109,7 +117,7 @@ def to_row(event: InferenceEvent, *, instance: str, number: Number) -> tuple[Cel
         pack_hex(event.parent_span_id, 8),
         None if event.trace_id == trace_id_of(event.request_id) else pack_hex(event.trace_id, 16),
         number(event.function),
-        number(instance),
+        number(life),
         None if first is None else first.length,
         None if second is None else second.length,
         None if first is None else hash_cell(first.hash),
@@ -126,6 +134,7 @@ def to_row(event: InferenceEvent, *, instance: str, number: Number) -> tuple[Cel
         pack_stages(event.stages),
         pack_exception(event.exception),
         _pack_gpu(event.gpu, number),
+        seq,
     )
 
 
@@ -161,7 +170,12 @@ def from_row(row: Sequence[Any], *, name: Name) -> tuple[InferenceEvent, str]:
         exception=unpack_exception(row[25]),
         gpu=_unpack_gpu(row[26], name),
     )
-    return event, name(row[10])
+    return event, instance_of(name(row[10]))
+
+
+def instance_of(life: str) -> str:
+    """The instance a life belongs to."""
+    return life.partition(":")[0]
 
 
 def to_batch_row(event: BatchEvent, *, instance: str, number: Number) -> tuple[Cell, ...]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from service.errors import Outcome, StartupError
-from service.requeststore import sqlite_file
+from service.requeststore import ledger, sqlite_file
 from service.requeststore.name_table import NameTable
 from service.requeststore.packing import pack_text
 from service.requeststore.retention import Retention
@@ -18,10 +19,13 @@ from service.telemetry.event import BatchEvent, InferenceEvent
 from service.telemetry.mailbox import Mailbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from service.requeststore.ledger import LedgerEntry
     from service.telemetry.event import CapturedText, Clock
+
+    _Inference = tuple[InferenceEvent, int | None]
 
 # Rows are to be found within a second of their event; a transaction five times a second costs next to nothing.
 INTERVAL = 0.2
@@ -40,9 +44,17 @@ def _insert(table: str, columns: tuple[str, ...]) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 -- constants
 
 
-_INSERT_INFERENCE = _insert("inference", INFERENCE_COLUMNS)
+_INSERT_INFERENCE = _insert("inference", ("id", *INFERENCE_COLUMNS))
 _INSERT_BATCH = _insert("batch", BATCH_COLUMNS)
 _INSERT_TEXT = _insert("captured_text", ("inference", "address1", "address2"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An entry of the ledger in the queue, and who is told when it has been committed."""
+
+    entry: LedgerEntry
+    committed: Callable[[], None]
 
 
 class SqliteWriter:
@@ -58,6 +70,7 @@ class SqliteWriter:
         max_bytes: the store on disk; the oldest rows go first.
         capture: whether the addresses' text is kept: never, of inferences without success, or always.
         service_instance: `service.instance.id` of this process.
+        life: this run of the process, for the rows of numbered inferences; the instance without one.
         clock: the two clocks.
         on_change: told by the writing thread when `degraded` becomes a reason, or None again.
 
@@ -74,6 +87,7 @@ class SqliteWriter:
         max_bytes: int,
         capture: Capture,
         service_instance: str,
+        life: str | None = None,
         clock: Clock,
         on_change: Callable[[str | None], None] = lambda _reason: None,
     ) -> None:
@@ -81,10 +95,11 @@ class SqliteWriter:
         self._retention = Retention(seconds=retention, max_bytes=max_bytes)
         self._capture = capture
         self._instance = service_instance
+        self._life = life or service_instance
         self._clock = clock
         self._on_change = on_change
-        self._box: Mailbox[InferenceEvent | BatchEvent] = Mailbox(queue_size)
-        self._pending: list[InferenceEvent | BatchEvent] = []
+        self._box: Mailbox[_Inference | BatchEvent | _Entry] = Mailbox(queue_size)
+        self._pending: list[_Inference | BatchEvent | _Entry] = []
         self._dropped: Counter[str] = Counter(queue_full=0, write_failed=0)
         self._mutex = threading.Lock()
         self._written = 0
@@ -142,13 +157,25 @@ class SqliteWriter:
         """Bytes of the store on disk."""
         return sqlite_file.size_bytes(self._path)
 
-    def add(self, event: InferenceEvent) -> None:
-        """Queue one inference. Any thread; never blocks, never raises."""
-        self._put(event)
+    def add(self, event: InferenceEvent, seq: int | None = None) -> None:
+        """Queue one inference with its number in the life of this process. Any thread; never blocks, never raises."""
+        self._put((event, seq))
 
     def add_batch(self, event: BatchEvent) -> None:
         """Queue one batch. Any thread; never blocks, never raises."""
         self._put(event)
+
+    def add_entry(self, entry: LedgerEntry, committed: Callable[[], None] = lambda: None) -> None:
+        """Queue one entry of the ledger: it is committed after all that was queued before. Any thread; never blocks, never raises.
+
+        One that finds the queue full, or the writer closed, is left out, and is no loss: the next one counts what it did.
+
+        Args:
+            entry: of this life, or of one that has ended.
+            committed: called on the writing thread once it stands in the store.
+        """
+        if not self._closing.is_set():
+            self._box.put(_Entry(entry, committed))
 
     def close(self, timeout: float) -> bool:
         """Write what waits, for at most `timeout` seconds, and close; whether nothing was left. Safe to call again."""
@@ -158,10 +185,10 @@ class SqliteWriter:
         self._giving_up.set()
         return not self._thread.is_alive() and self._abandoned == 0
 
-    def _put(self, event: InferenceEvent | BatchEvent) -> None:
+    def _put(self, item: _Inference | BatchEvent) -> None:
         if self._closing.is_set():
             self._lose("write_failed")
-        elif not self._box.put(event):
+        elif not self._box.put(item):
             self._lose("queue_full")
 
     def _lose(self, reason: str, count: int = 1) -> None:
@@ -178,7 +205,7 @@ class SqliteWriter:
         # A lock passes, while a disk that is full now will hardly be cleared before the process has to end.
         while self._locked and self.depth and not self._giving_up.wait(_PAUSE):
             self._work()
-        self._abandoned = len(self._pending) + len(self._box.take(len(self._box)))
+        self._abandoned = _events([*self._pending, *self._box.take(len(self._box))])
         self._pending = []
         self._lose("write_failed", self._abandoned)
         self._close()
@@ -205,9 +232,16 @@ class SqliteWriter:
         failed = 0
         connection.execute("BEGIN IMMEDIATE")
         try:
-            for event in self._pending:
+            first = _first_row(connection)
+            for item in self._pending:
                 try:
-                    self._write(connection, names, event)
+                    if isinstance(item, tuple):
+                        self._write(connection, names, *item, first)
+                        first = None
+                    elif isinstance(item, BatchEvent):
+                        connection.execute(_INSERT_BATCH, to_batch_row(item, instance=self._instance, number=names.number))
+                    else:
+                        ledger.insert(connection, item.entry, names.number)
                 except Exception as error:
                     # An event that no row can hold must not keep the others waiting for ever.
                     if isinstance(error, sqlite3.Error) and not isinstance(error, _UNWRITABLE):
@@ -218,15 +252,16 @@ class SqliteWriter:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-        self._written += len(self._pending) - failed
-        self._pending = []
+        done, self._pending = self._pending, []
+        self._written += _events(done) - failed
         self._lose("write_failed", failed)
+        for item in done:
+            if isinstance(item, _Entry):
+                item.committed()
 
-    def _write(self, connection: sqlite3.Connection, names: NameTable, event: InferenceEvent | BatchEvent) -> None:
-        if isinstance(event, BatchEvent):
-            connection.execute(_INSERT_BATCH, to_batch_row(event, instance=self._instance, number=names.number))
-            return
-        row = connection.execute(_INSERT_INFERENCE, to_row(event, instance=self._instance, number=names.number)).lastrowid
+    def _write(self, connection: sqlite3.Connection, names: NameTable, event: InferenceEvent, seq: int | None, row: int | None) -> None:
+        cells = to_row(event, life=self._life if seq else self._instance, seq=seq, number=names.number)
+        row = connection.execute(_INSERT_INFERENCE, (row, *cells)).lastrowid
         text = self._captured(event)
         if text is not None:
             connection.execute(_INSERT_TEXT, (row, pack_text(text.address1), pack_text(text.address2)))
@@ -286,3 +321,14 @@ class SqliteWriter:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def _events(items: Iterable[_Inference | BatchEvent | _Entry]) -> int:
+    return sum(not isinstance(item, _Entry) for item in items)
+
+
+def _first_row(connection: sqlite3.Connection) -> int | None:
+    # Where an id is made by SQLite, it begins anew at 1 once the last row is gone; the ledger relies on ids that only rise.
+    if connection.execute("SELECT max(id) FROM inference").fetchone()[0] is not None:
+        return None
+    return int(connection.execute("SELECT coalesce(max(last_row), 0) FROM ledger").fetchone()[0]) + 1

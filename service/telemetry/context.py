@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 request_id_var: ContextVar[str | None] = ContextVar("mgeo_request_id", default=None)
 _batch_id_var: ContextVar[str | None] = ContextVar("mgeo_batch_id", default=None)
+_span_id_var: ContextVar[str | None] = ContextVar("mgeo_span_id", default=None)
 
 
 def current_request_id() -> str | None:
@@ -22,6 +23,11 @@ def current_request_id() -> str | None:
 def current_batch_id() -> str | None:
     """The id of the batch whose span is being made; None anywhere else."""
     return _batch_id_var.get()
+
+
+def prescribed_span_id() -> str | None:
+    """The id a span that is made now has had before, in a process that died; None anywhere else."""
+    return _span_id_var.get()
 
 
 @contextmanager
@@ -42,6 +48,16 @@ def bind_batch_id(batch_id: str) -> Iterator[None]:
         yield
     finally:
         _reset(_batch_id_var, token)
+
+
+@contextmanager
+def bind_span_id(span_id: str) -> Iterator[None]:
+    """Give the span that is made inside this id."""
+    token = _span_id_var.set(span_id)
+    try:
+        yield
+    finally:
+        _reset(_span_id_var, token)
 
 
 def _reset(variable: ContextVar[str | None], token: Token[str | None]) -> None:

@@ -61,11 +61,15 @@ class LogPipeline:
         self.service = service
         self.instance = instance
 
-    def emit(self, record: dict[str, object], *, unix_ns: int, context: Context | None = None) -> None:
-        """Count one record, queue it for the file, and hand it to the SDK under the span in `context`."""
+    def emit(self, record: dict[str, object], *, unix_ns: int, context: Context | None = None, again: bool = False) -> None:
+        """Count one record, queue it for the file, and hand it to the SDK under the span in `context`.
+
+        With `again` it is handed to the SDK alone: a process counted and wrote it, and died before it was sent.
+        """
         level = str(record["level"])
-        self._counter.add(1, self._labels[level], context=context)
-        self._writer.write(record)
+        if not again:
+            self._counter.add(1, self._labels[level], context=context)
+            self._writer.write(record)
         if self._exporting:
             self._logger.emit(
                 timestamp=unix_ns,

@@ -11,6 +11,7 @@ from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter, Ob
 from service.errors import Outcome
 from service.telemetry import names
 from service.telemetry.event import Stage
+from service.telemetry.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -24,9 +25,9 @@ BEGIN = Context({create_key("mgeo-begin"): True})
 
 @dataclass(frozen=True, slots=True)
 class Instruments:
-    """What the recorder and the log pipeline count with."""
+    """What the recorder and the log pipeline count with; `requests` is read at each collection, the others are added to."""
 
-    requests: Counter
+    requests: Tally
     inference_duration: Histogram
     stage_duration: Histogram
     batch_size: Histogram
@@ -38,7 +39,7 @@ class Instruments:
     def of(cls, meter: Meter) -> Instruments:
         """Make the instruments and begin all their series at 0."""
         instruments = cls(
-            requests=_counter(meter, names.REQUESTS),
+            requests=Tally(),
             inference_duration=_histogram(meter, names.INFERENCE_DURATION),
             stage_duration=_histogram(meter, names.STAGE_DURATION),
             batch_size=_histogram(meter, names.BATCH_SIZES),
@@ -46,12 +47,11 @@ class Instruments:
             log_records=_counter(meter, names.LOG_RECORDS),
             worker_restarts=_counter(meter, names.WORKER_RESTARTS),
         )
+        observe(meter, names.REQUESTS, instruments.requests.read)
         instruments._begin_at_zero()
         return instruments
 
     def _begin_at_zero(self) -> None:
-        for labels in names.REQUEST_LABEL_SETS:
-            self.requests.add(0, labels)
         for outcome in Outcome:
             self.inference_duration.record(0, {names.STATUS: outcome.value}, BEGIN)
         for stage in Stage:

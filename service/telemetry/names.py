@@ -413,6 +413,7 @@ DROP_REASONS: dict[str, tuple[str, ...]] = {
     "file": ("queue_full", "write_failed"),
     "store": ("queue_full", "write_failed"),
     "recorder": ("exception",),
+    "open_events": ("table_full",),
 }
 
 LOG_FIELDS: tuple[LogField, ...] = (

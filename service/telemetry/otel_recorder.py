@@ -14,7 +14,7 @@ from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 
 from service.telemetry import names
-from service.telemetry.context import bind_batch_id, bind_request_id
+from service.telemetry.context import bind_batch_id, bind_request_id, bind_span_id
 from service.telemetry.event import Stage
 from service.telemetry.ids import batch_span_id_of, new_span_id, trace_id_of
 from service.telemetry.log_record import inference_record
@@ -36,12 +36,24 @@ _NS = 1_000_000_000
 class EventStore(Protocol):
     """Takes events for a store; never blocks, never raises."""
 
-    def add(self, event: InferenceEvent) -> None:
-        """Queue one inference."""
+    def add(self, event: InferenceEvent, seq: int) -> None:
+        """Queue one inference with its number in the life of this process."""
         ...
 
     def add_batch(self, event: BatchEvent) -> None:
         """Queue one batch."""
+        ...
+
+
+class OpenInferences(Protocol):
+    """Holds what is open where it outlives the process; never blocks, never raises."""
+
+    def open(self, draft: EventDraft) -> None:
+        """Note an inference that begins, with its ids."""
+        ...
+
+    def close(self, event: InferenceEvent) -> None:
+        """Note that it has ended, and how."""
         ...
 
 
@@ -56,6 +68,7 @@ class OtelRecorder:
         log: LogPipeline,
         store: EventStore,
         losses: Counter[tuple[str, str]],
+        table: OpenInferences | None = None,
         strict: bool = False,
     ) -> None:
         self._tracer = tracer_provider.get_tracer(names.SCOPE)
@@ -63,6 +76,7 @@ class OtelRecorder:
         self._log = log
         self._store = store
         self._losses = losses
+        self._table = table
         self._strict = strict
         self._open: dict[str, Span] = {}
         self._status_labels = {labels[names.STATUS]: {names.STATUS: labels[names.STATUS]} for labels in names.REQUEST_LABEL_SETS}
@@ -95,6 +109,9 @@ class OtelRecorder:
             draft.span_id = new_span_id()
         draft.parent_span_id = trace.format_span_id(parent.span_id) if parent.is_valid else None
         self._open[draft.span_id] = span
+        if self._table is not None:
+            table = self._table
+            self._guarded(lambda: table.open(draft))
 
     @contextmanager
     def running(self, draft: EventDraft) -> Iterator[None]:
@@ -110,18 +127,38 @@ class OtelRecorder:
 
     def record(self, event: InferenceEvent) -> None:
         """End the span; count, observe, log and store the event."""
+        if self._table is not None:
+            # First, so that a process that dies over the rest is not followed by one that ends this inference once more.
+            table = self._table
+            self._guarded(lambda: table.close(event))
         span = self._open.pop(event.span_id, trace.INVALID_SPAN)
         context = trace.set_span_in_context(span, Context())
         self._guarded(lambda: self._end(span, event))
         self._guarded(lambda: self._measure(event, context))
-        self._guarded(
-            lambda: self._log.emit(
-                inference_record(event, service=self._log.service, instance=self._log.instance),
-                unix_ns=event.started_unix_ns,
-                context=context,
-            ),
-        )
-        self._guarded(lambda: self._store.add(event))
+        self._guarded(lambda: self._emit(event, context))
+        # The last, so that what a collection of the metrics has counted is on its way in every other signal. The store gets
+        # it under the lock of the count: its queue is in the order of the numbers.
+        self._guarded(lambda: self._instruments.requests.add(event.error_type, lambda seq: self._store.add(event, seq)))
+
+    def adopt(self, event: InferenceEvent, *, again: bool = False) -> None:
+        """Record an inference that a process left open when it died: its span is made here, with the ids and the start it had.
+
+        With `again` it was adopted before, by a process that died too: its count, line and row stand, and only what leaves by
+        OTLP, of which nobody knows whether it left, is sent once more.
+        """
+        span: Span = trace.INVALID_SPAN
+        try:
+            span = self._span_of(event)
+        except Exception:
+            self._losses["recorder", "exception"] += 1
+            if self._strict:
+                raise
+        if again:
+            self._guarded(lambda: self._end(span, event))
+            self._guarded(lambda: self._emit(event, trace.set_span_in_context(span, Context()), again=True))
+        else:
+            self._open[event.span_id] = span
+            self.record(event)
 
     def record_batch(self, event: BatchEvent) -> None:
         """Make the batch's span, in a trace of its own with a link to each member, and observe its size."""
@@ -151,13 +188,22 @@ class OtelRecorder:
     def _measure(self, event: InferenceEvent, context: Context) -> None:
         instruments = self._instruments
         status = self._status_labels[event.outcome.value]
-        labels = status if event.error_type is None else {**status, names.ERROR_TYPE: event.error_type.value}
-        instruments.requests.add(1, labels, context)
         instruments.inference_duration.record(event.duration, status, context)
         for timing in event.stages:
             instruments.stage_duration.record(timing.duration, self._stage_labels[timing.stage], context)
             if timing.stage is Stage.QUEUE:
                 instruments.queue_wait.record(timing.duration, None, context)
+
+    def _emit(self, event: InferenceEvent, context: Context, *, again: bool = False) -> None:
+        record = inference_record(event, service=self._log.service, instance=self._log.instance)
+        self._log.emit(record, unix_ns=event.started_unix_ns, context=context, again=again)
+
+    def _span_of(self, event: InferenceEvent) -> Span:
+        context = Context()
+        if event.parent_span_id is not None:
+            context = trace.set_span_in_context(trace.NonRecordingSpan(_context(event.trace_id, event.parent_span_id)), context)
+        with bind_request_id(event.request_id), bind_span_id(event.span_id):
+            return self._tracer.start_span(names.INFERENCE_SPAN, context=context, start_time=event.started_unix_ns)
 
     def _batch_span(self, event: BatchEvent) -> None:
         with bind_batch_id(event.batch_id):

@@ -14,7 +14,10 @@ class Recorder(Protocol):
     """Turns events into signals. Never blocks, never raises outside tests; called from any thread."""
 
     def open(self, draft: EventDraft) -> None:
-        """Begin the draft's span under the current span and fill the draft's trace, span and parent ids."""
+        """Begin the draft's span under the current span and fill the draft's trace, span and parent ids.
+
+        From here on the inference is noted where it outlives the process, until it is recorded.
+        """
         ...
 
     def record(self, event: InferenceEvent) -> None:

@@ -2,7 +2,7 @@
 
 An address with `坏` makes its batch raise, quoting it; with `慢` the run takes 0.3 s; with `卡` it never comes back; with `毒` the
 device is beyond repair. Every run takes as many seconds as the first argument says; with a negative number the model fails its
-warm-up, quoting an address.
+warm-up, quoting an address. More arguments make it the program `mgeo` with that model.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import threading
 import time
 
 import service.__main__ as program
+import service.runtime
 from service.errors import ErrorType, ModelPoisoned
 from service.model.fake import FakeModel
 
@@ -46,6 +47,12 @@ class ObedientModel(FakeModel):
 
 
 if __name__ == "__main__":
-    seconds = float(sys.argv[1])
-    program.build = functools.partial(program.build, model=ObedientModel(seconds))
+    model = ObedientModel(float(sys.argv[1]))
+    if sys.argv[2:]:
+        from cli.main import main
+
+        service.runtime.load = lambda _settings: model
+        del sys.argv[1]
+        sys.exit(main())
+    program.build = functools.partial(program.build, model=model)
     sys.exit(program.main())

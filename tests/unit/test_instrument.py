@@ -912,3 +912,50 @@ print(threading.active_count(), sorted({"opentelemetry.sdk", "torch", "fastapi",
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "1 []\n", "")
     assert list(tmp_path.iterdir()) == []
+
+
+DYING = """
+import os, signal, threading
+from service import monitor_performance
+
+begun = threading.Barrier(3)
+
+@monitor_performance
+def inner(address1, address2):
+    begun.wait()
+    threading.Event().wait()
+
+@monitor_performance
+def outer(address1, address2):
+    inner(address1, address2)
+
+threading.Thread(target=outer, args=("a", "b"), daemon=True).start()
+threading.Thread(target=inner, args=("a", "b"), daemon=True).start()
+begun.wait()
+if os.fork() == 0:
+    os._exit(0)
+os.wait()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+def test_what_a_script_had_open_when_it_was_killed_is_closed_by_the_next_one(tmp_path: Path) -> None:
+    """The calls of all its threads, nested ones under their parent; a child it had forked changes nothing."""
+    assert run_script(tmp_path, DYING).returncode == -9
+    assert run_script(tmp_path, SCRIPT).returncode == 0
+
+    lines = [json.loads(line) for line in (tmp_path / "var/logs/inference.log").read_text().splitlines()]
+    assert sorted((line["function"], line["error_type"]) for line in lines if line["error_type"]) == [
+        ("inner", "process_died"),
+        ("inner", "process_died"),
+        ("outer", "process_died"),
+    ]
+    connection = sqlite3.connect(tmp_path / "var/telemetry.db")
+    rows = connection.execute("SELECT span, parent FROM inference WHERE error_type IS NOT NULL").fetchall()
+    connection.close()
+    assert {span.hex() for span, _ in rows} == {line["span_id"] for line in lines if line["error_type"]}
+    assert [parent for _, parent in rows if parent is not None] == [
+        bytes.fromhex(line["span_id"]) for line in lines if line["function"] == "outer"
+    ]
+    assert list((tmp_path / "var/open").iterdir()) == []

@@ -13,10 +13,13 @@ import pytest
 from service.errors import StartupError
 from service.gpu import FakeGpuReader, GpuDevice, NullGpuReader
 from service.instance import claim
+from service.open_table import read_table
 from service.recording import Recording, database
+from service.requeststore.ledger import LedgerReader
 from service.settings import Settings
 from service.telemetry import names
 from service.telemetry.event import EventDraft, GpuFacts
+from tests.deadline import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -165,6 +168,88 @@ def test_closing_twice_is_harmless(recording: Recording) -> None:
     assert recording.lost()["file", "write_failed"] == 1
 
 
+# --- what outlives the process ----------------------------------------------------------------------------------------
+
+
+def entries(folder: Path, life: str) -> list[tuple[int, bool]]:
+    """Totals of the entries of a life, and whether they are final."""
+    with LedgerReader(database(folder / "data")) as reader:
+        return [(entry.total, entry.final) for entry in reader.entries(life)]
+
+
+def test_a_life_is_an_instance_and_when_it_started(recording: Recording) -> None:
+    """So that a restart, which has the same instance, is another life."""
+    assert recording.life == f"{recording.slot.instance_id}:1770000000000000000"
+
+
+def test_each_collection_and_the_end_are_in_the_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind the rows they count; and the process is seen to live. Without any endpoint."""
+    monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "20")
+    recording = Recording.open(settings_of(tmp_path), command="serve", strict=True)
+    table = tmp_path / "data/open/serve.0.table"
+    began = seen(table)
+    infer(recording)
+    until(lambda: (1, False) in entries(tmp_path, recording.life))
+    until(lambda: seen(table) > began)
+    infer(recording)
+    recording.close(20)
+
+    found = entries(tmp_path, recording.life)
+    assert found[-1] == (2, True)
+    assert found == sorted(found)
+    with LedgerReader(database(tmp_path / "data")) as reader:
+        assert [row.seq for row in reader.rows(recording.life)] == [1, 2]
+    assert not table.exists()
+
+
+def seen(table: Path) -> int:
+    contents = read_table(table.read_bytes())
+    assert contents is not None
+    return contents.seen_unix_ns
+
+
+def test_what_is_open_when_the_telemetry_closes_is_for_the_next_process(recording: Recording, tmp_path: Path) -> None:
+    """As after a death: it is closed under the ids it had; and what ends too late is not counted twice."""
+    draft = EventDraft.open(request_id="req-1", function="match", clock=recording.clock)
+    recording.recorder.open(draft)
+    recording.close(20)
+    recording.losses.clear()
+
+    second = Recording.open(settings_of(tmp_path), command="serve", strict=True)
+    second.close(20)
+    with LedgerReader(database(tmp_path / "data")) as reader:
+        (row,) = reader.rows(second.life)
+    assert (row.request_id, row.span_id, row.outcome.value) == ("req-1", draft.span_id, "error")
+    assert list((tmp_path / "data/open").iterdir()) == []
+
+
+def test_a_table_whose_counts_did_not_reach_the_ledger_stays(recording: Recording, tmp_path: Path) -> None:
+    """The next process writes the final entry."""
+    infer(recording)
+    until(lambda: recording.store.written == 1)
+    blocker = sqlite3.connect(database(tmp_path / "data"), isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    recording.close(0.4)
+    assert (tmp_path / "data/open/serve.0.table").exists()
+    blocker.execute("ROLLBACK")
+    blocker.close()
+
+    Recording.open(settings_of(tmp_path), command="match").close(20)
+    assert entries(tmp_path, recording.life)[-1] == (1, True)
+    assert list((tmp_path / "data/open").iterdir()) == []
+
+
+def test_the_table_has_room_for_all_that_may_be_open(recording: Recording) -> None:
+    """What waits, two batches and some to spare; one more is counted and shown."""
+    drafts = [EventDraft.open(request_id=f"r-{number}", function="match", clock=recording.clock) for number in range(1345)]
+    for draft in drafts:
+        recording.recorder.open(draft)
+    assert (len(recording.table), recording.lost()["open_events", "table_full"]) == (1344, 1)
+    for draft in drafts:
+        recording.recorder.record(draft.close())
+    assert len(recording.table) == 0
+
+
 # --- failed starts ----------------------------------------------------------------------------------------------------
 
 
@@ -188,7 +273,15 @@ def folder_for_store(folder: Path) -> None:
     (folder / "telemetry.db").mkdir()
 
 
-@pytest.mark.parametrize("spoil", [newer_store, short_key, file_for_logs, folder_for_store])
+def file_for_tables(folder: Path) -> None:
+    (folder / "open").write_text("")
+
+
+def folder_for_table(folder: Path) -> None:
+    (folder / "open/serve.0.table.new").mkdir(parents=True)
+
+
+@pytest.mark.parametrize("spoil", [newer_store, short_key, file_for_logs, folder_for_store, file_for_tables, folder_for_table])
 def test_a_part_that_cannot_be_opened_fails_the_start_and_leaves_nothing_open(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
     """In words; no thread goes on, and the slot is free for the next try."""
     folder = tmp_path / "data"

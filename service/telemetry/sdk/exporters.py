@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.metrics.export import MetricsData
@@ -122,6 +122,36 @@ class CountingLogExporter(LogRecordExporter):
     def shutdown(self) -> None:
         """Close the exporter."""
         self._exporter.shutdown()  # type: ignore[no-untyped-call] # so it stands in the SDK
+
+
+class CollectionExporter(MetricExporter):
+    """Shows each collection to a hook once its exporter, if there is one, has had it. Not in a forked child."""
+
+    def __init__(self, on_collection: Callable[[MetricsData], None], exporter: MetricExporter | None) -> None:
+        super().__init__(
+            exporter._preferred_temporality if exporter else None,  # noqa: SLF001 -- the SDK keeps them so
+            exporter._preferred_aggregation if exporter else None,  # noqa: SLF001
+        )
+        self._on_collection, self._exporter = on_collection, exporter
+        self._process = os.getpid()
+
+    def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: object) -> MetricExportResult:
+        """Pass the collection on, then show it. Raises what the exporter or the hook raises."""
+        if os.getpid() != self._process:
+            return MetricExportResult.SUCCESS
+        try:
+            return self._exporter.export(metrics_data, timeout_millis, **kwargs) if self._exporter else MetricExportResult.SUCCESS
+        finally:
+            self._on_collection(metrics_data)
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        """Flush the exporter."""
+        return self._exporter is None or self._exporter.force_flush(timeout_millis)
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: object) -> None:
+        """Close the exporter."""
+        if self._exporter is not None:
+            self._exporter.shutdown(timeout_millis, **kwargs)
 
 
 class CountingMetricExporter(MetricExporter):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
-from service.telemetry.context import current_batch_id, current_request_id
+from service.telemetry.context import current_batch_id, current_request_id, prescribed_span_id
 from service.telemetry.ids import batch_span_id_of, new_span_id, random_trace_id, trace_id_of
 
 
@@ -21,6 +21,6 @@ class RequestIdGenerator(IdGenerator):
         return int(trace_id_of(source) if source else random_trace_id(), 16)
 
     def generate_span_id(self) -> int:
-        """The span id its members know, for a batch; 64 random bits for anything else."""
+        """The span id its members know, for a batch; the one it had, for a span of a dead process; 64 random bits for anything else."""
         batch_id = current_batch_id()
-        return int(batch_span_id_of(batch_id) if batch_id else new_span_id(), 16)
+        return int(batch_span_id_of(batch_id) if batch_id else prescribed_span_id() or new_span_id(), 16)

@@ -25,15 +25,15 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from service.errors import StartupError
 from service.telemetry import names
-from service.telemetry.sdk.exporters import otlp_log_exporter, otlp_metric_exporter, otlp_span_exporter, otlp_wanted
+from service.telemetry.sdk.exporters import CollectionExporter, otlp_log_exporter, otlp_metric_exporter, otlp_span_exporter, otlp_wanted
 from service.telemetry.sdk.id_generator import RequestIdGenerator
 from service.telemetry.sdk.views import views
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from opentelemetry.sdk._logs import LogRecordProcessor
-    from opentelemetry.sdk.metrics.export import MetricReader
+    from opentelemetry.sdk.metrics.export import MetricReader, MetricsData
     from opentelemetry.sdk.trace import SpanProcessor
 
 EXPORT_INTERVAL_MS = 10_000
@@ -83,6 +83,7 @@ def setup(
     log_processors: Sequence[LogRecordProcessor] = (),
     metric_readers: Sequence[MetricReader] = (),
     max_links: int = 4096,
+    on_collection: Callable[[MetricsData], None] | None = None,
 ) -> Telemetry:
     """Build the providers; with an OTLP endpoint in the environment, their exporters too.
 
@@ -94,13 +95,15 @@ def setup(
         log_processors: more log processors, for tests.
         metric_readers: more metric readers: the one behind `/metrics`, and those of tests.
         max_links: links a span may have; a batch span has one for each member.
+        on_collection: called with each collection of metrics, every 10 s or `OTEL_METRIC_EXPORT_INTERVAL`, and once more at the
+            shutdown; on the reader's thread, also without an endpoint.
 
     Raises:
         StartupError: an `OTEL_*` variable has a value the SDK or an exporter refuses.
     """
     losses: Counter[tuple[str, str]] = Counter()
     try:
-        telemetry = _build(_resource(instance_id, instance_name, version), list(metric_readers), losses, max_links)
+        telemetry = _build(_resource(instance_id, instance_name, version), list(metric_readers), losses, max_links, on_collection)
     except Exception as error:
         message = f"the OpenTelemetry SDK cannot be set up ({error}); correct the OTEL_* variables, or set OTEL_SDK_DISABLED=true"
         raise StartupError(message) from error
@@ -119,14 +122,21 @@ def _resource(instance_id: str, instance_name: str, version: str) -> Resource:
     return Resource.create(attributes)
 
 
-def _build(resource: Resource, readers: list[MetricReader], losses: Counter[tuple[str, str]], max_links: int) -> Telemetry:
+def _build(
+    resource: Resource,
+    readers: list[MetricReader],
+    losses: Counter[tuple[str, str]],
+    max_links: int,
+    on_collection: Callable[[MetricsData], None] | None,
+) -> Telemetry:
     # The exporters first: they are what a wrong variable breaks, and no thread runs yet.
     spans = otlp_span_exporter(losses) if otlp_wanted("traces") else None
     logs = otlp_log_exporter(losses) if otlp_wanted("logs") else None
     metrics = otlp_metric_exporter(losses) if otlp_wanted("metrics") else None
     limits = None if os.environ.get("OTEL_SPAN_LINK_COUNT_LIMIT") else SpanLimits(max_links=max_links)
-    if metrics is not None:
-        readers.append(PeriodicExportingMetricReader(metrics, _export_interval()))
+    reading = CollectionExporter(on_collection, metrics) if on_collection is not None else metrics
+    if reading is not None:
+        readers.append(PeriodicExportingMetricReader(reading, _export_interval()))
     meter_provider = MeterProvider(metric_readers=readers, resource=resource, views=views(), shutdown_on_exit=False)
     tracer_provider = TracerProvider(
         sampler=None if os.environ.get("OTEL_TRACES_SAMPLER") else ALWAYS_ON,

@@ -45,7 +45,7 @@ class Numbers:
 def test_the_row_of_a_typical_inference() -> None:
     """The whole row, literally; what repeats is a number, what follows from other columns is NULL."""
     numbers = Numbers()
-    row = dict(zip(INFERENCE_COLUMNS, to_row(success(), instance="one", number=numbers.number), strict=True))
+    row = dict(zip(INFERENCE_COLUMNS, to_row(success(), life="one", number=numbers.number), strict=True))
     assert numbers.names == ["match", "one", "mgeo-embedded", "1.0"]
     assert len(row.pop("stages")) == 2 + 6 * (1 + 2 * 8)
     assert row == {
@@ -75,6 +75,7 @@ def test_the_row_of_a_typical_inference() -> None:
         "output_length": 11,
         "exception": None,
         "gpu": None,
+        "seq": None,
     }
 
 
@@ -82,7 +83,7 @@ def test_the_row_of_a_typical_inference() -> None:
 def test_every_event_comes_back_whole_but_for_the_text(event) -> None:
     """Bit by bit, with the instance that wrote it."""
     numbers = Numbers()
-    assert from_row(to_row(event, instance="one", number=numbers.number), name=numbers.name) == (replace(event, text=None), "one")
+    assert from_row(to_row(event, life="one", number=numbers.number), name=numbers.name) == (replace(event, text=None), "one")
 
 
 @given(batch_events())
@@ -98,13 +99,13 @@ def test_the_text_of_addresses_is_in_no_row() -> None:
     """It has a table of its own, written only when it was asked for."""
     event = success(text=CapturedText("杭州市西湖区", "西湖区"))
     numbers = Numbers()
-    assert "西湖" not in str(to_row(event, instance="one", number=numbers.number)) + str(numbers.names)
+    assert "西湖" not in str(to_row(event, life="one", number=numbers.number)) + str(numbers.names)
 
 
 def test_a_trace_of_the_callers_own_is_kept() -> None:
     """It does not follow from the request id."""
     event = success(trace_id="4bf92f3577b34da6a3ce929d0e0e4736")
-    row = dict(zip(INFERENCE_COLUMNS, to_row(event, instance="one", number=Numbers().number), strict=True))
+    row = dict(zip(INFERENCE_COLUMNS, to_row(event, life="one", number=Numbers().number), strict=True))
     assert row["trace"] == bytes.fromhex("4bf92f3577b34da6a3ce929d0e0e4736")
 
 
@@ -112,7 +113,7 @@ def test_a_similarity_that_follows_from_the_probabilities_is_not_stored() -> Non
     """Any other is."""
     odd = Answer(label="exact_match", similarity=0.5, not_match=0.0, partial_match=0.125, exact_match=0.875)
     plain, strange = (
-        dict(zip(INFERENCE_COLUMNS, to_row(event, instance="one", number=Numbers().number), strict=True))["probabilities"]
+        dict(zip(INFERENCE_COLUMNS, to_row(event, life="one", number=Numbers().number), strict=True))["probabilities"]
         for event in (success(), success(answer=odd))
     )
     assert (len(plain), len(strange)) == (12, 16)
@@ -123,7 +124,7 @@ def test_a_label_of_a_later_model_is_stored_as_text() -> None:
     assert [label_cell(label) for label in ("not_match", "partial_match", "exact_match", "unsure")] == [0, 1, 2, "unsure"]
     numbers = Numbers()
     event = success(answer=replace(success().answer, label="unsure"))
-    assert from_row(to_row(event, instance="one", number=numbers.number), name=numbers.name)[0] == event
+    assert from_row(to_row(event, life="one", number=numbers.number), name=numbers.name)[0] == event
 
 
 def test_the_numbers_of_the_outcomes_never_change() -> None:
@@ -143,7 +144,7 @@ def test_the_numbers_of_the_outcomes_never_change() -> None:
 def test_an_error_type_of_a_later_version_is_said_and_not_guessed() -> None:
     """The reader turns it into words."""
     numbers = Numbers()
-    row = list(to_row(refused(ErrorType.INTERNAL), instance="one", number=numbers.number))
+    row = list(to_row(refused(ErrorType.INTERNAL), life="one", number=numbers.number))
     row[INFERENCE_COLUMNS.index("error_type")] = "of_tomorrow"
     with pytest.raises(LookupError):
         from_row(row, name=numbers.name)

@@ -104,6 +104,7 @@ FRESH = {
     'mgeo_telemetry_dropped_total{reason="queue_full",signal="store"}',
     'mgeo_telemetry_dropped_total{reason="write_failed",signal="store"}',
     'mgeo_telemetry_dropped_total{reason="exception",signal="recorder"}',
+    'mgeo_telemetry_dropped_total{reason="table_full",signal="open_events"}',
     'mgeo_telemetry_queue_depth{signal="file"}',
     'mgeo_telemetry_queue_depth{signal="store"}',
     "mgeo_store_size_bytes",

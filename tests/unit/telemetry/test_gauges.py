@@ -71,6 +71,7 @@ def test_every_kind_of_loss_is_a_series_from_the_start(signals: Any) -> None:
             (("reason", "queue_full"), ("signal", "store")): 0,
             (("reason", "write_failed"), ("signal", "store")): 0,
             (("reason", "exception"), ("signal", "recorder")): 0,
+            (("reason", "table_full"), ("signal", "open_events")): 0,
         },
     }
 

@@ -43,9 +43,11 @@ class ListStore:
     def __init__(self) -> None:
         self.events: list[InferenceEvent] = []
         self.batches: list[BatchEvent] = []
+        self.numbers: list[int] = []
 
-    def add(self, event: InferenceEvent) -> None:
+    def add(self, event: InferenceEvent, seq: int) -> None:
         self.events.append(event)
+        self.numbers.append(seq)
 
     def add_batch(self, event: BatchEvent) -> None:
         self.batches.append(event)
@@ -62,7 +64,7 @@ class ListWriter:
 class Rig:
     """A recorder on signals in memory; each part can be broken."""
 
-    def __init__(self, signals: Any, ticking: Any, *, strict: bool = True) -> None:
+    def __init__(self, signals: Any, ticking: Any, *, strict: bool = True, table: Any = None) -> None:
         self.signals = signals
         self.ticking = ticking
         self.store = ListStore()
@@ -83,6 +85,7 @@ class Rig:
             log=self.log,
             store=self.store,
             losses=self.losses,
+            table=table,
             strict=strict,
         )
 
@@ -423,12 +426,11 @@ def test_an_inference_that_never_queued_has_no_queue_wait(rig: Rig) -> None:
 
 
 def test_exemplars_carry_the_trace_and_span_of_the_inference(rig: Rig) -> None:
-    """Of counters and histograms alike, although the span is no longer current when they are recorded."""
+    """Of histograms and the counter of log lines, although the span is no longer current when they are recorded."""
     event = rig.infer()
 
     points = rig.signals.points()
     for name, key in [
-        ("mgeo.requests", (("status", "success"),)),
         ("mgeo.inference.duration", (("status", "success"),)),
         ("mgeo.inference.stage.duration", (("stage", "queue"),)),
         ("mgeo.queue.wait", ()),
@@ -526,15 +528,7 @@ def break_log(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def break_instruments(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    kind = type(rig.recorder._instruments.requests)
-    intact = kind.add
-
-    def add(counter: Any, *args: Any, **kwargs: Any) -> None:
-        if counter.name == "mgeo.requests":
-            raise OSError("no")
-        intact(counter, *args, **kwargs)
-
-    monkeypatch.setattr(kind, "add", add)
+    monkeypatch.setattr(rig.recorder._instruments.inference_duration, "record", broken)
 
 
 def break_attributes(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -546,7 +540,7 @@ def break_attributes(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (break_store, ALL_ONCE | {"rows": 0}),
         (break_log, ALL_ONCE | {"lines": 0, "records": 0}),
-        (break_instruments, ALL_ONCE | {"points": 0, "durations": 0}),
+        (break_instruments, ALL_ONCE | {"durations": 0}),
         (break_attributes, ALL_ONCE),
     ],
 )
@@ -610,3 +604,121 @@ def test_under_test_a_span_that_cannot_be_started_raises(rig: Rig, monkeypatch: 
         rig.open()
 
     assert rig.recorder.active == 0
+
+
+# --- what outlives the process ----------------------------------------------------------------------------------------
+
+
+class ListTable:
+    """Tells what stood in the other signals when it was asked to free a slot."""
+
+    def __init__(self) -> None:
+        self.opened: list[str] = []
+        self.closed: list[tuple[str, int]] = []
+        self.rig: Rig | None = None
+
+    def open(self, draft: EventDraft) -> None:
+        self.opened.append(draft.span_id)
+
+    def close(self, event: InferenceEvent) -> None:
+        assert self.rig is not None
+        self.closed.append((event.span_id, sum(self.rig.counts().values())))
+
+
+def test_an_inference_is_noted_with_its_ids_and_let_go_before_anything_tells_of_its_end(signals: Any, ticking: Any) -> None:
+    """Else a death in between would have it ended twice."""
+    table = ListTable()
+    rig = table.rig = Rig(signals, ticking, table=table)
+    event = rig.infer()
+
+    assert (table.opened, table.closed) == ([event.span_id], [(event.span_id, 0)])
+    assert rig.counts() == ALL_ONCE
+
+
+def test_a_table_that_fails_is_counted_and_leaves_the_others_alone(signals: Any, ticking: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is raised."""
+    table = ListTable()
+    monkeypatch.setattr(table, "open", broken)
+    rig = Rig(signals, ticking, table=table, strict=False)
+    rig.infer()
+
+    assert (rig.losses, rig.counts()) == ({("recorder", "exception"): 2}, ALL_ONCE)
+
+
+def dead(parent: str | None = "00000000000000ab") -> InferenceEvent:
+    return InferenceEvent(
+        request_id="req-1",
+        trace_id=f"{REQ_1_TRACE:032x}" if parent is None else "4bf92f3577b34da6a3ce929d0e0e4736",
+        span_id="00f067aa0ba902b7",
+        parent_span_id=parent,
+        function="match",
+        started_unix_ns=START - 5_000_000_000,
+        duration=2.5,
+        outcome=ErrorType.PROCESS_DIED.outcome,
+        error_type=ErrorType.PROCESS_DIED,
+    )
+
+
+@pytest.mark.parametrize("parent", [None, "00000000000000ab"])
+def test_an_adopted_inference_has_the_span_it_had(rig: Rig, parent: str | None) -> None:
+    """Trace, span, parent and start; whatever runs where it is adopted. All signals have it once."""
+    event = dead(parent)
+    token = attach(server_span())
+    rig.recorder.adopt(event)
+    detach(token)
+
+    (span,) = rig.signals.spans()
+    assert (f"{span.context.trace_id:032x}", f"{span.context.span_id:016x}") == (event.trace_id, "00f067aa0ba902b7")
+    assert (None if span.parent is None else f"{span.parent.span_id:016x}") == parent
+    assert (span.start_time, span.end_time) == (START - 5_000_000_000, START - 2_500_000_000)
+    assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, "the process died while the inference was open")
+    assert dict(span.attributes) == UNFINISHED | {"mgeo.status": "error", "error.type": "process_died"}
+    (record,) = rig.signals.logs()
+    assert (record.timestamp, f"{record.span_id:016x}") == (START - 5_000_000_000, "00f067aa0ba902b7")
+    assert rig.writer.records[0]["error_type"] == "process_died"
+    assert rig.counts() == ALL_ONCE
+    assert (rig.store.events, rig.store.numbers, rig.recorder.active) == ([event], [1], 0)
+
+
+def test_what_was_adopted_before_is_only_sent_again(rig: Rig) -> None:
+    """Its line, its row and its counts stand."""
+    rig.recorder.adopt(dead(), again=True)
+
+    assert rig.counts() == {"spans": 1, "points": 0, "durations": 0, "records": 1, "lines": 0, "rows": 0}
+    assert sum(point.value for point in rig.signals.points()["mgeo.log.records"].values()) == 0
+    (span,), (record,) = rig.signals.spans(), rig.signals.logs()
+    assert (f"{span.context.span_id:016x}", f"{record.span_id:016x}") == ("00f067aa0ba902b7", "00f067aa0ba902b7")
+
+
+def test_an_adopted_inference_whose_span_cannot_be_made_is_recorded_all_the_same(lenient: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loss is counted; under test it raises."""
+    monkeypatch.setattr(lenient.recorder._tracer, "start_span", broken)
+    lenient.recorder.adopt(dead())
+    assert (lenient.losses, lenient.counts()) == ({("recorder", "exception"): 1}, ALL_ONCE | {"spans": 0})
+
+    lenient.recorder._strict = True
+    with pytest.raises(OSError, match=r"^no$"):
+        lenient.recorder.adopt(dead())
+
+
+def test_rows_have_the_numbers_of_the_count(rig: Rig) -> None:
+    """1, 2, 3, in the order of the queue; the sum of the counter is the last one."""
+    for error_type in (None, ErrorType.QUEUE_FULL, None):
+        rig.infer(error_type=error_type)
+
+    assert rig.store.numbers == [1, 2, 3]
+    assert rig.counts()["points"] == 3
+
+
+def test_links_have_no_attributes(rig: Rig) -> None:
+    """The Collector cannot clear them, so nothing may ever stand there."""
+    draft = rig.open()
+    draft.batch_id, draft.batch_size = BATCH_ID, 1
+    member = BatchMember(request_id="req-1", trace_id=draft.trace_id, span_id=draft.span_id)
+    rig.recorder.record_batch(
+        BatchEvent(batch_id=BATCH_ID, members=(member,), started_unix_ns=START, duration=0.1, model_name="m", model_version="1")
+    )
+    rig.recorder.record(draft.close())
+
+    links = [link for span in rig.signals.spans() for link in span.links]
+    assert [dict(link.attributes or {}) for link in links] == [{}, {}]

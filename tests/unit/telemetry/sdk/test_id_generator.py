@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from service.telemetry.context import bind_batch_id, bind_request_id
+from service.telemetry.context import bind_batch_id, bind_request_id, bind_span_id
 from service.telemetry.sdk import RequestIdGenerator
 
 REQ_1_TRACE = 0x77A85BFF5DD350F1D6D66F116FE042A9
@@ -62,3 +62,13 @@ def test_a_scripts_seed_neither_makes_our_ids_repeat_nor_is_used_up_by_them() ->
 def test_trace_ids_do_not_claim_to_be_random() -> None:
     """The W3C flag would promise what an id made from a caller's text cannot keep."""
     assert not RequestIdGenerator().is_trace_id_random()
+
+
+def test_a_span_of_a_dead_process_gets_the_id_it_had() -> None:
+    """Once it is bound, and not before or after; a batch's own id comes first."""
+    generator = RequestIdGenerator()
+    with bind_span_id("00f067aa0ba902b7"):
+        assert generator.generate_span_id() == 0x00F067AA0BA902B7
+        with bind_batch_id("batch-1"):
+            assert generator.generate_span_id() != 0x00F067AA0BA902B7
+    assert generator.generate_span_id() != 0x00F067AA0BA902B7

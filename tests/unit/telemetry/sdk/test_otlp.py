@@ -32,7 +32,7 @@ class Silent:
     def write(self, record: object) -> None:
         """Forget the record."""
 
-    def add(self, event: object) -> None:
+    def add(self, event: object, seq: int) -> None:
         """Forget the event."""
 
     def add_batch(self, event: object) -> None:

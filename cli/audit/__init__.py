@@ -1,0 +1,1 @@
+"""`mgeo audit`: whether every store has what was served."""
