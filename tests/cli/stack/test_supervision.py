@@ -23,7 +23,7 @@ from tests.cli.stack.sites import process
 from tests.deadline import until
 from tests.stack.collector import free_ports
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 STAND_IN = str(Path(__file__).with_name("stand_in.py"))
 ROOT = Path(__file__).parents[3]

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from service.file_lock import FileLock
 from tests.deadline import until
 from tests.stack.collector import free_ports
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # a busy machine takes its time to load the service
 
 ROOT = Path(__file__).parents[3]
 STAND_IN = Path(__file__).with_name("stand_in.py").read_text()
@@ -49,16 +50,26 @@ def running(layout):
     return sorted(found.program for found in marked_processes(layout.run))
 
 
-def in_foreground(*arguments):
-    return subprocess.Popen(
-        [sys.executable, "-m", "cli.main", "up", *arguments],
+@contextmanager
+def in_foreground():
+    """`mgeo up` as a shell starts it."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "cli.main", "up"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
         text=True,
         process_group=0,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def until_it_is_up(process):
+    until(lambda: process.stderr.readline() == "running until Ctrl-C or SIGTERM\n", deadline=90)
 
 
 def test_a_stack_comes_up_is_looked_at_and_goes_down(layout, capsys):
@@ -153,13 +164,10 @@ def test_a_lock_that_cannot_be_taken_is_named(layout, capsys):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_in_the_foreground_a_signal_ends_everything(layout, number):
     """Exit code 0; Ctrl-C reaches the stack only through `mgeo up`."""
-    process = in_foreground()
-    try:
-        until(lambda: process.stderr.readline() == "running until Ctrl-C or SIGTERM\n")
+    with in_foreground() as process:
+        until_it_is_up(process)
         os.killpg(process.pid, number)
-        _, told = process.communicate(timeout=30)
-    finally:
-        process.kill()
+        _, told = process.communicate(timeout=60)
     assert (process.returncode, told) == (0, "ending\nstopped: service, prometheus, alertmanager\n")
     assert running(layout) == []
 
@@ -167,13 +175,10 @@ def test_in_the_foreground_a_signal_ends_everything(layout, number):
 def test_a_signal_while_it_starts_ends_what_was_started(layout, monkeypatch):
     """Exit code 130."""
     monkeypatch.setenv("STAND_IN", "never ready")
-    process = in_foreground()
-    try:
-        until(lambda: running(layout) == ["alertmanager", "prometheus", "service", "supervisord"])
+    with in_foreground() as process:
+        until(lambda: running(layout) == ["alertmanager", "prometheus", "service", "supervisord"], deadline=90)
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=30)
-    finally:
-        process.kill()
+        _, told = process.communicate(timeout=60)
     assert process.returncode == 130
     assert told.endswith("interrupted; everything that was started has ended\n")
     assert running(layout) == []
@@ -182,16 +187,13 @@ def test_a_signal_while_it_starts_ends_what_was_started(layout, monkeypatch):
 @pytest.mark.parametrize(("program", "code"), [("down", 0), ("kill", 1)])
 def test_in_the_foreground_the_end_of_supervisord_is_noticed(layout, program, code):
     """By `mgeo down` it was meant; else the rest is ended too, so that whoever watches `mgeo up` can start it anew."""
-    process = in_foreground()
-    try:
-        until(lambda: process.stderr.readline() == "running until Ctrl-C or SIGTERM\n")
+    with in_foreground() as process:
+        until_it_is_up(process)
         if program == "down":
             assert main(["down"]) == 0
         else:
             next(found for found in marked_processes(layout.run) if found.program == SUPERVISOR).signal(signal.SIGKILL)
-        _, told = process.communicate(timeout=30)
-    finally:
-        process.kill()
+        _, told = process.communicate(timeout=60)
     assert process.returncode == code
     assert ("ended by `mgeo down`" in told) is (code == 0)
     assert ("supervisord ended by itself" in told) is (code == 1)
