@@ -106,18 +106,18 @@ def test_all_is_well_until_it_is_not(recording: Recording, tmp_path: Path) -> No
 
 def test_every_loss_a_part_can_have_is_a_series(recording: Recording) -> None:
     """A reason that the names table lacks would be counted and never shown."""
-    recording.losses["traces", "export_failed"] += 2
+    recording.losses["traces", "spool_full"] += 2
     known = {(signal, reason) for signal, reasons in names.DROP_REASONS.items() for reason in reasons}
 
     assert set(recording.lost()) <= known
     assert recording.lost() == {
-        ("traces", "export_failed"): 2,
+        ("traces", "spool_full"): 2,
         ("file", "queue_full"): 0,
         ("file", "write_failed"): 0,
         ("store", "queue_full"): 0,
         ("store", "write_failed"): 0,
     }
-    assert 'mgeo_telemetry_dropped_total{reason="export_failed",signal="traces"} 2.0' in recording.exposition.render()[0].decode()
+    assert 'mgeo_telemetry_dropped_total{reason="spool_full",signal="traces"} 2.0' in recording.exposition.render()[0].decode()
 
 
 def test_open_inferences_queues_and_the_size_of_the_store_are_shown(recording: Recording) -> None:
