@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_DIGITS = 20
 _NAME = re.compile(r"\d{20}-[0-9a-f]{8}")
 _SEGMENT = re.compile(r"([a-z]+)\.(\d{8})\.seg")
 _LOCK = "lock"
@@ -31,13 +32,14 @@ class Life:
 
     @classmethod
     def begin(cls, folder: Path, *, unix_ns: int) -> Self:
-        """Make the folder of a new life; names are in the order of beginning, and no name comes twice.
+        """Make the folder of a new life; names are in the order of beginning, also when the clock was set back, and none comes twice.
 
         Raises:
             OSError: the spool cannot be written, or has no locks.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{unix_ns:020d}-{secrets.token_hex(4)}"
+        before = max((int(path.name[:_DIGITS]) for path in lives(folder)), default=-1)
+        path = folder / f"{max(unix_ns, before + 1):0{_DIGITS}d}-{secrets.token_hex(4)}"
         unnamed = folder / f"{_UNNAMED}{path.name}"
         unnamed.mkdir(mode=0o700)
         lock = FileLock.take(unnamed / _LOCK)

@@ -117,7 +117,7 @@ class Segment:
             OSError: it cannot be read.
         """
         segment = cls(path)
-        with _opened(path, os.O_RDONLY) as descriptor:
+        with _opened(path, os.O_RDWR) as descriptor:
             size = os.fstat(descriptor).st_size
             preface = os.pread(descriptor, _PREFACE, 0)
             if len(preface) < _PREFACE or not preface.startswith(_MAGIC):
@@ -132,6 +132,7 @@ class Segment:
                     segment._oldest = head.unix_ns
                 segment._items += head.items
                 segment._end += head.size
+            os.ftruncate(descriptor, segment._end)
         return segment
 
     @property

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 5.0
 """Seconds an endpoint may fail before that is worth a word."""
+_LAST_PAUSE = 0.1
 
 
 class Sender:
@@ -33,6 +34,7 @@ class Sender:
         self._monotonic = monotonic
         self._pause = Pause()
         self._failing: tuple[float, str] | None = None
+        self._failures = 0
         self._closing = threading.Event()
         self._end = float("inf")
         self._left = True
@@ -103,12 +105,16 @@ class Sender:
         if isinstance(answer, Failed):
             return self._wait(answer, began)
         self._pause.succeeded()
-        self._failing = None
+        self._failing, self._failures = None, 0
         return True
 
     def _wait(self, failed: Failed, began: float) -> bool:
         self._failing = (self._failing[0] if self._failing is not None else began, failed.reason)
-        if self._closing.is_set():
+        self._failures += 1
+        if not self._closing.is_set():
+            self._closing.wait(self._pause.failed(failed.after))
+            return True
+        if self._failures > 1:
             return False
-        self._closing.wait(self._pause.failed(failed.after))
+        time.sleep(_LAST_PAUSE)  # a connection that went stale while nothing was sent is no reason to leave it all to the next process
         return True

@@ -303,7 +303,7 @@ class Spool:
                 self._look(self._settings.folder)
 
     def _look(self, folder: Path) -> None:
-        found, held = lives(folder), list[tuple[int, int]]()
+        found, held, adopted = lives(folder), list[tuple[int, int]](), list[Life]()
         with self._mutex:
             ours = {life.path for life in (self._life, *self._inherited) if life is not None}
         for path in (path for path in found if path not in ours):
@@ -313,10 +313,13 @@ class Spool:
             if life is None:
                 held += usage(path)
             else:
-                self._inherit(life)
+                adopted.append(life)
         with self._mutex:
             self._others_bytes = sum(size for size, _ in held)
             self._others_oldest = min((changed for _, changed in held), default=None)
+        for life in adopted:
+            self._inherit(life)
+        with self._mutex:
             if not self._closed:
                 for backlog in self._backlogs.values():
                     self._expire(backlog)
