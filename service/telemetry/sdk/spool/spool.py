@@ -244,7 +244,9 @@ class Spool:
     def _expire(self, backlog: Backlog) -> None:
         limit = self._unix_ns() - round(self._settings.max_age * _NS)
         for piece in backlog:
-            while not backlog.sends_from(piece) and not piece.empty and piece.oldest_unix_ns < limit:
+            if backlog.sends_from(piece):
+                return  # the answer comes within the attempt's deadline, and then it is the first to go
+            while not piece.empty and piece.oldest_unix_ns < limit:
                 self._lose(backlog.signal, EXPIRED, piece.advance())
             self._retire_if_empty(backlog, piece)
 
