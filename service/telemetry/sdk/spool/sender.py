@@ -27,12 +27,20 @@ _LAST_PAUSE = 0.1
 class Sender:
     """Sends one signal, from `start` to `close`. One for each, so that an endpoint that hangs holds up its own signal only."""
 
-    def __init__(self, signal: str, spool: Spool, transport: Transport, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        signal: str,
+        spool: Spool,
+        transport: Transport,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        pause: Pause | None = None,
+    ) -> None:
         self.signal = signal
         self._spool = spool
         self._transport = transport
         self._monotonic = monotonic
-        self._pause = Pause()
+        self._pause = pause or Pause()
         self._failing: tuple[float, str] | None = None
         self._failures = 0
         self._closing = threading.Event()
