@@ -17,6 +17,8 @@ from service.recording import Recording, database
 from service.settings import Settings
 from service.telemetry import names
 from service.telemetry.event import EventDraft, GpuFacts
+from tests.deadline import until
+from tests.e2e.receiver import Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -219,3 +221,48 @@ def test_a_gpu_that_is_insisted_on_and_absent_fails_the_start(tmp_path: Path, mo
         Recording.open(settings_of(tmp_path), command="serve")
 
     assert not (tmp_path / "data").exists()
+
+
+# --- the way to an OTLP endpoint --------------------------------------------------------------------------------------
+
+
+def test_without_an_endpoint_there_is_no_spool(recording: Recording, tmp_path: Path) -> None:
+    """Neither folder nor thread; its series stand at 0, so that rules need not ask whether there is one."""
+    infer(recording)
+    text = recording.exposition.render()[0].decode()
+
+    assert not (tmp_path / "data/spool").exists()
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("otlp")] == []
+    assert "mgeo_spool_size_bytes 0.0" in text
+    assert "mgeo_spool_age_seconds 0.0" in text
+    assert 'mgeo_telemetry_sent_total{signal="traces"} 0.0' in text
+
+
+def test_what_waits_for_an_endpoint_that_is_away_is_shown_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bytes and age, and in words when it lasts; the next process sends it."""
+    monkeypatch.setattr("service.telemetry.sdk.spool.sender.PATIENCE", 0.0)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+    monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "200")
+    recording = Recording.open(settings_of(tmp_path), command="serve", strict=True)
+    infer(recording)
+    until(lambda: len(recording.degraded()) == 1 and "traces, metrics, logs" in recording.degraded()[0])
+
+    assert recording.degraded() == ["otlp 127.0.0.1:9 takes no traces, metrics, logs: ConnectionError"]
+    text = recording.exposition.render()[0].decode()
+    size, age = (float(text.partition(f"\n{name} ")[2].split("\n")[0]) for name in ("mgeo_spool_size_bytes", "mgeo_spool_age_seconds"))
+    assert size > 10_000
+    assert age > 0
+    recording.close(20)
+    left = sorted(path.name.partition(".")[0] for path in (tmp_path / "data/spool").rglob("*.seg"))
+    assert left == ["logs", "metrics", "traces"]
+
+    receiver = Receiver()
+    for name, value in receiver.variables.items():
+        monkeypatch.setenv(name, value)
+    recording = Recording.open(settings_of(tmp_path), command="serve", strict=True)
+    until(lambda: receiver.inference_spans() == receiver.inference_logs() == {"success": 1})
+    until(lambda: 'mgeo_telemetry_sent_total{signal="logs"} 1.0' in recording.exposition.render()[0].decode())
+    recording.close(20)
+    receiver.close()
+    assert list((tmp_path / "data/spool").iterdir()) == []
