@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import grpc  # type: ignore[import-untyped]  # it has no types
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # the same
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]  # the same
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # the same
 
@@ -77,17 +78,17 @@ def _answer(error: Any) -> Answer:  # Any: grpc raises calls, whose methods RpcE
     too_large = code is grpc.StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE in (error.details() or "")
     if code in _REFUSALS or too_large:
         return Refused(code.name)
-    return Failed(code.name, _retry_delay(dict(error.trailing_metadata() or ())))
+    return Failed(code.name, retry_delay(dict(error.trailing_metadata() or ())))
 
 
-def _retry_delay(metadata: dict[str, Any]) -> float | None:
+def retry_delay(metadata: dict[str, Any]) -> float | None:
     """The seconds of a `RetryInfo`, which stands in the status' details, or by itself."""
     try:
         for detail in Status.FromString(metadata.get(_STATUS_DETAILS, b"")).details:
             if detail.Is(RetryInfo.DESCRIPTOR):
                 return _seconds(RetryInfo.FromString(detail.value))
         return _seconds(RetryInfo.FromString(metadata[_RETRY_INFO])) if _RETRY_INFO in metadata else None
-    except ValueError:  # what is there is no such message
+    except DecodeError:  # what is there is no such message
         return None
 
 

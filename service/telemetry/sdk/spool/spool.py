@@ -74,7 +74,8 @@ class Spool:
         self._unix_ns = unix_ns
         self._monotonic = monotonic
         self._segment_bytes = min(max(settings.max_bytes // _SEGMENTS, _SMALLEST_SEGMENT), _LARGEST_SEGMENT)
-        self._memory_bytes = min(settings.max_bytes, MEMORY_BYTES)
+        # What is in memory must fit on the disk later, beside what is there.
+        self._memory_bytes = min(settings.max_bytes if settings.folder is None else settings.max_bytes // 2, MEMORY_BYTES)
         self._process = os.getpid()
         self._mutex = threading.Lock()
         self._looking = threading.Lock()
@@ -330,18 +331,16 @@ class Spool:
     def _inherit(self, life: Life) -> None:
         pieces: dict[str, list[Segment]] = {signal: [] for signal in SIGNALS}
         damaged: Counter[str] = Counter()
-        try:
+        with suppress(OSError):
             for signal, path in life.segments():
                 if signal in pieces:
-                    segment = Segment.read(path)
-                    damaged[signal] += segment.take_damaged()
-                    if segment.empty:
-                        segment.remove()
-                    else:
-                        pieces[signal].append(segment)
-        except OSError:
-            life.release()
-            return
+                    with suppress(OSError):  # one file that cannot be read now must not keep the others from being sent
+                        segment = Segment.read(path)
+                        damaged[signal] += segment.take_damaged()
+                        if segment.empty:
+                            segment.remove()
+                        else:
+                            pieces[signal].append(segment)
         with self._mutex:
             if self._closed:
                 life.release()

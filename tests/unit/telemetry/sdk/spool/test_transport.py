@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
 
 from service.telemetry.sdk.exporters import otlp_exporter, otlp_transport
+from service.telemetry.sdk.spool.grpc_transport import retry_delay
 from service.telemetry.sdk.spool.transport import Accepted, Failed, Refused, accepted, retry_after, shown_endpoint
 from tests.e2e.receiver import GrpcReceiver, Receiver
 
@@ -140,6 +143,21 @@ def test_when_to_come_again_is_the_endpoints_to_say(connect: Connect, kind: type
 
 
 @pytest.mark.parametrize(
+    ("metadata", "seconds"),
+    [
+        ({}, None),
+        ({"google.rpc.retryinfo-bin": RetryInfo(retry_delay={"seconds": 2, "nanos": 500_000_000}).SerializeToString()}, 2.5),
+        ({"google.rpc.retryinfo-bin": b"\xff"}, None),
+        ({"grpc-status-details-bin": b"\xff"}, None),
+        ({"grpc-status-details-bin": Status(code=14, message="no hint").SerializeToString()}, None),
+    ],
+)
+def test_a_hint_over_grpc_stands_in_either_place_or_nowhere(metadata: dict[str, bytes], seconds: float | None) -> None:
+    """What is no such message says nothing."""
+    assert retry_delay(metadata) == seconds
+
+
+@pytest.mark.parametrize(
     ("value", "seconds"),
     [
         (None, None),
@@ -194,6 +212,13 @@ def test_an_answer_in_words_has_said_enough_by_its_status(connect: Connect) -> N
 def test_an_endpoint_is_shown_without_secrets(url: str, shown: str) -> None:
     """Its host and port."""
     assert shown_endpoint(url) == shown
+
+
+def test_whatever_a_session_raises_is_a_failure_by_name(connect: Connect) -> None:
+    """A payload of the wrong type stands for it."""
+    _, transport = connect(Receiver)
+
+    assert transport.send(3.5, TIMEOUT) == Failed("TypeError")  # type: ignore[arg-type]
 
 
 def test_a_closed_way_is_a_failure(connect: Connect, kind: type[Receiver]) -> None:
