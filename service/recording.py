@@ -22,13 +22,13 @@ from service.requeststore.sqlite_writer import SqliteWriter
 from service.telemetry import names
 from service.telemetry.event import Clock, GpuFacts
 from service.telemetry.exposition import Exposition
-from service.telemetry.gauges import observe_depths, observe_gpu, observe_losses, observe_value
+from service.telemetry.gauges import observe_depths, observe_gpu, observe_losses, observe_sent, observe_value
 from service.telemetry.log_file import DailyFile, claim_log_file
 from service.telemetry.log_pipeline import LogPipeline
 from service.telemetry.log_writer import LineSink, LogWriter, StdoutSink
 from service.telemetry.metrics import Instruments
 from service.telemetry.otel_recorder import OtelRecorder
-from service.telemetry.sdk import Telemetry, request_counts, setup
+from service.telemetry.sdk import SpoolSettings, Telemetry, request_counts, setup
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 DATABASE = "telemetry.db"
+SPOOL_FOLDER = "spool"
 _NS = 1_000_000_000
 _DAY = 86_400.0
 _UNDO_TIMEOUT = 1.0
@@ -127,6 +128,9 @@ class Recording:
                 span_processors=span_processors,
                 log_processors=log_processors,
                 metric_readers=[exposition.reader, *metric_readers],
+                spool=SpoolSettings(
+                    folder=settings.data_dir / SPOOL_FOLDER, max_bytes=settings.spool_max_bytes, max_age=settings.spool_max_age
+                ),
                 on_collection=hook,
             )
             undo.callback(telemetry.shutdown, _UNDO_TIMEOUT)
@@ -204,6 +208,10 @@ class Recording:
     def _observe(self) -> None:
         observe_value(self.meter, names.REQUESTS_ACTIVE, lambda: self.recorder.active)
         observe_value(self.meter, names.STORE_SIZE, lambda: self.store.size_bytes)
+        spool = self.telemetry.delivery.spool if self.telemetry.delivery is not None else None
+        observe_value(self.meter, names.SPOOL_SIZE, lambda: spool.size_bytes if spool is not None else 0)
+        observe_value(self.meter, names.SPOOL_AGE, lambda: spool.age if spool is not None else 0.0)
+        observe_sent(self.meter, lambda: spool.sent if spool is not None else {})
         observe_losses(self.meter, self.lost)
         observe_depths(self.meter, {"file": lambda: self.log_writer.depth, "store": lambda: self.store.depth})
         observe_gpu(self.meter, self.gpu.latest)
@@ -217,8 +225,10 @@ class Recording:
         }
 
     def degraded(self) -> list[str]:
-        """What does not work although answers do: the log, the store; in words, empty when all is well."""
-        return [reason for reason in (self.log_writer.degraded, self.store.degraded) if reason]
+        """What does not work although answers do: the log, the store, the way to the OTLP endpoint; in words, empty when all is well."""
+        delivery = self.telemetry.delivery
+        reasons = [self.log_writer.degraded, self.store.degraded, *(delivery.degraded if delivery is not None else [])]
+        return [reason for reason in reasons if reason]
 
     def gpu_facts(self, unix_ns: int) -> tuple[GpuFacts, ...]:
         """The nearest GPU sample to a moment, as it stands on events; empty without one."""

@@ -91,7 +91,7 @@ def endpoints(environ: Mapping[str, str], *, wanted: Callable[[str], bool], over
 def check_otlp(endpoint: Endpoint, *, unix_seconds: Callable[[], float], timeout: float = TIMEOUT) -> Finding:
     """Whether an endpoint takes an empty export within `timeout` seconds, and its clock agrees with ours."""
     what = f"{endpoint.url} ({', '.join(endpoint.signals)})"
-    fix = "start the collector, or correct OTEL_EXPORTER_OTLP_ENDPOINT (4317 speaks gRPC, 4318 HTTP); until then what is sent is lost"
+    fix = "start the collector, or correct OTEL_EXPORTER_OTLP_ENDPOINT (4317 speaks gRPC, 4318 HTTP); until then it all waits in the spool"
     skew = None
     try:
         if endpoint.over_http:

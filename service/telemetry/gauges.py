@@ -56,6 +56,17 @@ def observe_depths(meter: Meter, depths: Mapping[str, Callable[[], int]]) -> Non
     observe(meter, names.TELEMETRY_QUEUE, lambda: [(depth(), {"signal": signal}) for signal, depth in depths.items()])
 
 
+def observe_sent(meter: Meter, read: Callable[[], Mapping[str, int]]) -> None:
+    """Publish how many items of each signal have left by OTLP; 0 for one that does not leave."""
+
+    def sent() -> Iterator[tuple[float, Mapping[str, str]]]:
+        counted = read()
+        for signal in names.OTLP_SIGNALS:
+            yield counted.get(signal, 0), {"signal": signal}
+
+    observe(meter, names.TELEMETRY_SENT, sent)
+
+
 def observe_model(meter: Meter, *, name: str, version: str, device: str) -> None:
     """Publish which model answers."""
     observe(meter, names.MODEL_INFO, lambda: [(1, {"name": name, "version": version, "device": device})])

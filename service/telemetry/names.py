@@ -288,7 +288,7 @@ TELEMETRY_DROPPED = Metric(
     prometheus="mgeo_telemetry_dropped_total",
     kind=Kind.COUNTER,
     unit="{item}",
-    description="Items that a full queue or a failing destination lost, by signal and reason.",
+    description="Items that a bound or a failing destination lost, by signal and reason.",
     attributes=("signal", "reason"),
 )
 TELEMETRY_QUEUE = Metric(
@@ -298,6 +298,28 @@ TELEMETRY_QUEUE = Metric(
     unit="{item}",
     description="Items waiting to be written or sent, by signal.",
     attributes=("signal",),
+)
+TELEMETRY_SENT = Metric(
+    name="mgeo.telemetry.sent",
+    prometheus="mgeo_telemetry_sent_total",
+    kind=Kind.COUNTER,
+    unit="{item}",
+    description="Spans, log records and collections of metrics that the OTLP endpoint has acknowledged, by signal.",
+    attributes=("signal",),
+)
+SPOOL_SIZE = Metric(
+    name="mgeo.spool.size",
+    prometheus="mgeo_spool_size_bytes",
+    kind=Kind.GAUGE,
+    unit="By",
+    description="Bytes on disk that wait for the OTLP endpoint, those of all processes in the data folder.",
+)
+SPOOL_AGE = Metric(
+    name="mgeo.spool.age",
+    prometheus="mgeo_spool_age_seconds",
+    kind=Kind.GAUGE,
+    unit="s",
+    description="Seconds since the oldest item that waits for the OTLP endpoint was spooled; 0 when none waits.",
 )
 STORE_SIZE = Metric(
     name="mgeo.store.size",
@@ -393,6 +415,9 @@ METRICS: tuple[Metric, ...] = (
     BREAKER_STATE,
     TELEMETRY_DROPPED,
     TELEMETRY_QUEUE,
+    TELEMETRY_SENT,
+    SPOOL_SIZE,
+    SPOOL_AGE,
     STORE_SIZE,
     GPU_MEMORY_USAGE_METRIC,
     GPU_MEMORY_LIMIT_METRIC,
@@ -406,14 +431,16 @@ REQUEST_LABEL_SETS: tuple[dict[str, str], ...] = (
     *({STATUS: error.outcome.value, ERROR_TYPE: error.value} for error in ErrorType),
 )
 WORKER_RESTART_REASONS = ("died", "stuck")
+OTLP_SIGNALS = ("traces", "metrics", "logs")
+# The bounds of the spool; the endpoint, of a whole payload and of single items; the disk, when writing and when reading; the encoder.
+_OTLP_DROPS = ("spool_full", "spool_expired", "refused", "rejected", "write_failed", "corrupt", "encode_failed")
 DROP_REASONS: dict[str, tuple[str, ...]] = {
-    "traces": ("export_failed",),
-    "metrics": ("export_failed",),
-    "logs": ("export_failed",),
+    **dict.fromkeys(OTLP_SIGNALS, _OTLP_DROPS),
     "file": ("queue_full", "write_failed"),
     "store": ("queue_full", "write_failed"),
     "recorder": ("exception",),
     "open_events": ("table_full",),
+    "collection": ("exception",),
 }
 
 LOG_FIELDS: tuple[LogField, ...] = (

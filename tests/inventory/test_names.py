@@ -15,7 +15,7 @@ from service.reference import telemetry_page
 from service.telemetry import names
 from service.telemetry.event import Stage
 from service.telemetry.exposition import Exposition
-from service.telemetry.gauges import observe_depths, observe_gpu, observe_losses, observe_model, observe_value
+from service.telemetry.gauges import observe_depths, observe_gpu, observe_losses, observe_model, observe_sent, observe_value
 from service.telemetry.log_record import LEVELS
 from service.telemetry.metrics import Instruments
 from service.telemetry.names import Kind, Metric
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-SIMPLE = {metric.name: metric for metric in (names.REQUESTS_ACTIVE, names.QUEUE_LENGTH, names.BREAKER_STATE, names.STORE_SIZE)}
+SIMPLE = {
+    metric.name: metric
+    for metric in (names.REQUESTS_ACTIVE, names.QUEUE_LENGTH, names.BREAKER_STATE, names.STORE_SIZE, names.SPOOL_SIZE, names.SPOOL_AGE)
+}
 
 # The names and labels that rules, dashboards and other people's queries rely on.
 CONTRACT = {
@@ -206,6 +209,7 @@ def families() -> Iterator[dict[str, set[str]]]:
     for metric in SIMPLE.values():
         observe_value(meter, metric, lambda: 0)
     observe_losses(meter, dict)
+    observe_sent(meter, dict)
     observe_depths(meter, {"file": lambda: 0})
     observe_model(meter, name="fake", version="1", device="cpu")
     card = GpuDevice(hw_id="GPU-1", index=0, name="card", memory_used_bytes=1, memory_limit_bytes=2, utilization=0.5)

@@ -20,6 +20,7 @@ from service.settings import Settings
 from service.telemetry import names
 from service.telemetry.event import EventDraft, GpuFacts
 from tests.deadline import until
+from tests.e2e.receiver import Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -109,18 +110,18 @@ def test_all_is_well_until_it_is_not(recording: Recording, tmp_path: Path) -> No
 
 def test_every_loss_a_part_can_have_is_a_series(recording: Recording) -> None:
     """A reason that the names table lacks would be counted and never shown."""
-    recording.losses["traces", "export_failed"] += 2
+    recording.losses["traces", "spool_full"] += 2
     known = {(signal, reason) for signal, reasons in names.DROP_REASONS.items() for reason in reasons}
 
     assert set(recording.lost()) <= known
     assert recording.lost() == {
-        ("traces", "export_failed"): 2,
+        ("traces", "spool_full"): 2,
         ("file", "queue_full"): 0,
         ("file", "write_failed"): 0,
         ("store", "queue_full"): 0,
         ("store", "write_failed"): 0,
     }
-    assert 'mgeo_telemetry_dropped_total{reason="export_failed",signal="traces"} 2.0' in recording.exposition.render()[0].decode()
+    assert 'mgeo_telemetry_dropped_total{reason="spool_full",signal="traces"} 2.0' in recording.exposition.render()[0].decode()
 
 
 def test_open_inferences_queues_and_the_size_of_the_store_are_shown(recording: Recording) -> None:
@@ -312,3 +313,48 @@ def test_a_gpu_that_is_insisted_on_and_absent_fails_the_start(tmp_path: Path, mo
         Recording.open(settings_of(tmp_path), command="serve")
 
     assert not (tmp_path / "data").exists()
+
+
+# --- the way to an OTLP endpoint --------------------------------------------------------------------------------------
+
+
+def test_without_an_endpoint_there_is_no_spool(recording: Recording, tmp_path: Path) -> None:
+    """Neither folder nor thread; its series stand at 0, so that rules need not ask whether there is one."""
+    infer(recording)
+    text = recording.exposition.render()[0].decode()
+
+    assert not (tmp_path / "data/spool").exists()
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("otlp")] == []
+    assert "mgeo_spool_size_bytes 0.0" in text
+    assert "mgeo_spool_age_seconds 0.0" in text
+    assert 'mgeo_telemetry_sent_total{signal="traces"} 0.0' in text
+
+
+def test_what_waits_for_an_endpoint_that_is_away_is_shown_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bytes and age, and in words when it lasts; the next process sends it."""
+    monkeypatch.setattr("service.telemetry.sdk.spool.sender.PATIENCE", 0.0)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+    monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "200")
+    recording = Recording.open(settings_of(tmp_path), command="serve", strict=True)
+    infer(recording)
+    until(lambda: len(recording.degraded()) == 1 and "traces, metrics, logs" in recording.degraded()[0])
+
+    assert recording.degraded() == ["otlp 127.0.0.1:9 takes no traces, metrics, logs: ConnectionError"]
+    text = recording.exposition.render()[0].decode()
+    size, age = (float(text.partition(f"\n{name} ")[2].split("\n")[0]) for name in ("mgeo_spool_size_bytes", "mgeo_spool_age_seconds"))
+    assert size > 10_000
+    assert age > 0
+    recording.close(20)
+    left = sorted(path.name.partition(".")[0] for path in (tmp_path / "data/spool").rglob("*.seg"))
+    assert left == ["logs", "metrics", "traces"]
+
+    receiver = Receiver()
+    for name, value in receiver.variables.items():
+        monkeypatch.setenv(name, value)
+    recording = Recording.open(settings_of(tmp_path), command="serve", strict=True)
+    until(lambda: receiver.inference_spans() == receiver.inference_logs() == {"success": 1})
+    until(lambda: 'mgeo_telemetry_sent_total{signal="logs"} 1.0' in recording.exposition.render()[0].decode())
+    recording.close(20)
+    receiver.close()
+    assert list((tmp_path / "data/spool").iterdir()) == []

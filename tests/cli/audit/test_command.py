@@ -49,7 +49,9 @@ class Data:
         counts = Counter({Outcome.SUCCESS: 2, Outcome.INVALID: 1})
         writer.add_entry(LedgerEntry(life=self.life, collected_unix_ns=self.collected, counts=counts))
         # One more that nothing has, of a process that was killed.
-        final = LedgerEntry(life=self.life, collected_unix_ns=self.collected + SECOND, counts=counts + Counter([Outcome.ERROR]), final=True, died=True)
+        final = LedgerEntry(
+            life=self.life, collected_unix_ns=self.collected + SECOND, counts=counts + Counter([Outcome.ERROR]), final=True, died=True
+        )
         writer.add_entry(final)
         assert writer.close(10)
 

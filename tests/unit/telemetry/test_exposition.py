@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from service.telemetry import names
 from service.telemetry.exposition import Exposition
-from service.telemetry.gauges import observe_depths, observe_losses, observe_model, observe_value
+from service.telemetry.gauges import observe_depths, observe_losses, observe_model, observe_sent, observe_value
 from service.telemetry.metrics import Instruments
 from service.telemetry.sdk import setup
 
@@ -46,6 +46,8 @@ SHORT_BOUNDARIES = ("1e-05", "0.0001", *DURATION_BOUNDARIES)
 BATCH_BOUNDARIES = ("1", "2", "4", "8", "16", "32", "64", "128", "256", "+Inf")
 STATUSES = ("success", "invalid", "overloaded", "timeout", "cancelled", "error")
 STAGES = ("read", "clean", "queue", "tokenize", "inference", "deliver")
+OTLP_SIGNALS = ("traces", "metrics", "logs")
+OTLP_REASONS = ("spool_full", "spool_expired", "refused", "rejected", "write_failed", "corrupt", "encode_failed")
 
 FRESH = {
     'mgeo_requests_total{error_type="",status="success"}',
@@ -96,17 +98,19 @@ FRESH = {
     'mgeo_worker_restarts_total{reason="died"}',
     'mgeo_worker_restarts_total{reason="stuck"}',
     "mgeo_breaker_open",
-    'mgeo_telemetry_dropped_total{reason="export_failed",signal="traces"}',
-    'mgeo_telemetry_dropped_total{reason="export_failed",signal="metrics"}',
-    'mgeo_telemetry_dropped_total{reason="export_failed",signal="logs"}',
+    *(f'mgeo_telemetry_dropped_total{{reason="{reason}",signal="{signal}"}}' for signal in OTLP_SIGNALS for reason in OTLP_REASONS),
     'mgeo_telemetry_dropped_total{reason="queue_full",signal="file"}',
     'mgeo_telemetry_dropped_total{reason="write_failed",signal="file"}',
     'mgeo_telemetry_dropped_total{reason="queue_full",signal="store"}',
     'mgeo_telemetry_dropped_total{reason="write_failed",signal="store"}',
     'mgeo_telemetry_dropped_total{reason="exception",signal="recorder"}',
     'mgeo_telemetry_dropped_total{reason="table_full",signal="open_events"}',
+    'mgeo_telemetry_dropped_total{reason="exception",signal="collection"}',
     'mgeo_telemetry_queue_depth{signal="file"}',
     'mgeo_telemetry_queue_depth{signal="store"}',
+    *(f'mgeo_telemetry_sent_total{{signal="{signal}"}}' for signal in OTLP_SIGNALS),
+    "mgeo_spool_size_bytes",
+    "mgeo_spool_age_seconds",
     "mgeo_store_size_bytes",
 }
 AT_ONE = {
@@ -135,9 +139,10 @@ def exposition() -> Iterator[Exposition]:
     telemetry = setup(instance_id="instance-1", instance_name="host/serve/0", version="1.2.3", metric_readers=[exposition.reader])
     meter = telemetry.meter_provider.get_meter(names.SCOPE)
     Instruments.of(meter)
-    for metric in (names.REQUESTS_ACTIVE, names.QUEUE_LENGTH, names.BREAKER_STATE, names.STORE_SIZE):
+    for metric in (names.REQUESTS_ACTIVE, names.QUEUE_LENGTH, names.BREAKER_STATE, names.STORE_SIZE, names.SPOOL_SIZE, names.SPOOL_AGE):
         observe_value(meter, metric, lambda: 0)
     observe_losses(meter, dict)
+    observe_sent(meter, dict)
     observe_depths(meter, {"file": lambda: 0, "store": lambda: 0})
     observe_model(meter, name="fake", version="1", device="cpu")
     yield exposition
@@ -190,6 +195,9 @@ def test_every_series_has_its_help_and_type(exposition: Exposition) -> None:
         "mgeo_breaker_open": "gauge",
         "mgeo_telemetry_dropped": "counter",
         "mgeo_telemetry_queue_depth": "gauge",
+        "mgeo_telemetry_sent": "counter",
+        "mgeo_spool_size_bytes": "gauge",
+        "mgeo_spool_age_seconds": "gauge",
         "mgeo_store_size_bytes": "gauge",
     }
     assert families["mgeo_requests"].documentation == "Inferences that ended, by status and, but for success, by error type."

@@ -9,7 +9,7 @@ import pytest
 
 from service.gpu import GpuDevice, GpuSample
 from service.telemetry import names
-from service.telemetry.gauges import observe_depths, observe_gpu, observe_losses, observe_model, observe_value
+from service.telemetry.gauges import observe_depths, observe_gpu, observe_losses, observe_model, observe_sent, observe_value
 
 CARD = GpuDevice(hw_id="GPU-1", index=0, name="RTX 4090", memory_used_bytes=6_000, memory_limit_bytes=24_000, utilization=0.37)
 CARD_LABELS = (("hw.id", "GPU-1"), ("hw.model", "RTX 4090"), ("hw.vendor", "nvidia"))
@@ -57,22 +57,34 @@ def test_what_the_driver_does_not_tell_is_no_series(signals: Any) -> None:
     }
 
 
+OTLP_REASONS = ("spool_full", "spool_expired", "refused", "rejected", "write_failed", "corrupt", "encode_failed")
+
+
 def test_every_kind_of_loss_is_a_series_from_the_start(signals: Any) -> None:
     """Those that happened with their count, the others with 0."""
-    observe_losses(signals.meter, lambda: {("traces", "export_failed"): 512, ("file", "queue_full"): 3})
+    observe_losses(signals.meter, lambda: {("traces", "spool_full"): 512, ("file", "queue_full"): 3})
 
     assert values(signals) == {
         "mgeo.telemetry.dropped": {
-            (("reason", "export_failed"), ("signal", "traces")): 512,
-            (("reason", "export_failed"), ("signal", "metrics")): 0,
-            (("reason", "export_failed"), ("signal", "logs")): 0,
+            **{(("reason", reason), ("signal", signal)): 0 for signal in ("traces", "metrics", "logs") for reason in OTLP_REASONS},
+            (("reason", "spool_full"), ("signal", "traces")): 512,
             (("reason", "queue_full"), ("signal", "file")): 3,
             (("reason", "write_failed"), ("signal", "file")): 0,
             (("reason", "queue_full"), ("signal", "store")): 0,
             (("reason", "write_failed"), ("signal", "store")): 0,
             (("reason", "exception"), ("signal", "recorder")): 0,
             (("reason", "table_full"), ("signal", "open_events")): 0,
+            (("reason", "exception"), ("signal", "collection")): 0,
         },
+    }
+
+
+def test_what_was_sent_is_a_series_of_each_signal(signals: Any) -> None:
+    """Also of one that has sent nothing."""
+    observe_sent(signals.meter, lambda: {"traces": 7})
+
+    assert values(signals) == {
+        "mgeo.telemetry.sent": {(("signal", "traces"),): 7, (("signal", "metrics"),): 0, (("signal", "logs"),): 0},
     }
 
 

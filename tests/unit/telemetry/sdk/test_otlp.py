@@ -15,11 +15,10 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from service.errors import ErrorType
 from service.telemetry.event import AddressFacts, BatchEvent, BatchMember, EventDraft
-from service.telemetry.gauges import observe_losses
 from service.telemetry.log_pipeline import LogPipeline
 from service.telemetry.metrics import Instruments
 from service.telemetry.otel_recorder import OtelRecorder
-from service.telemetry.sdk import setup
+from service.telemetry.sdk import SpoolSettings, setup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,13 +41,14 @@ class Silent:
 class Service:
     """As much of a process as exports."""
 
-    def __init__(self, ticking: Any) -> None:
+    def __init__(self, ticking: Any, **options: Any) -> None:
         self.clock = ticking.as_clock()
         self.reader = InMemoryMetricReader()
-        self.telemetry = setup(instance_id="instance-1", instance_name="host/test/0", version="1.2.3", metric_readers=[self.reader])
+        self.telemetry = setup(
+            instance_id="instance-1", instance_name="host/test/0", version="1.2.3", metric_readers=[self.reader], **options
+        )
         meter = self.telemetry.meter_provider.get_meter("mgeo")
         instruments = Instruments.of(meter)
-        observe_losses(meter, lambda: self.telemetry.losses)
         silent = Silent()
         log = LogPipeline(
             writer=silent,
@@ -143,10 +143,11 @@ def test_all_three_signals_arrive_at_a_real_receiver(received: Any, ticking: Any
     assert service.telemetry.losses == {}
 
 
-def test_every_series_leaves_at_0_before_the_first_inference(received: Any, ticking: Any) -> None:
+def test_every_series_leaves_at_0_before_the_first_inference(received: Any, ticking: Any, eventually: Callable[..., None]) -> None:
     """By OTLP as by scrape."""
     service = Service(ticking)
     service.telemetry.meter_provider.force_flush()
+    eventually(lambda: received.metrics)
 
     metrics = received.latest_metrics()
     assert len(metrics["mgeo.requests"].sum.data_points) == 26
@@ -165,64 +166,61 @@ def test_a_signal_that_is_switched_off_does_not_leave(received: Any, ticking: An
     assert (len(received.spans()), received.logs, bool(received.metrics)) == (1, [], True)
 
 
+def spool_in(folder: Path) -> SpoolSettings:
+    return SpoolSettings(folder=folder / "spool")
+
+
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
-def test_at_a_dead_endpoint_everything_is_lost_and_counted(
-    dead_endpoint: str, protocol: str, ticking: Any, monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]
+def test_at_a_dead_endpoint_everything_waits_on_disk_and_is_sent_by_the_next_process(
+    dead_endpoint: str, protocol: str, ticking: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """Every span, every record, at least one collection; and the loss is itself a metric."""
+    """Nothing is lost and nothing sent; the stop does not wait; and what was recorded before comes before what comes after."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", dead_endpoint)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
-    monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "20")
-    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
-    monkeypatch.setenv("OTEL_BLRP_SCHEDULE_DELAY", "20")
-    service = Service(ticking)
+    service = Service(ticking, spool=spool_in(tmp_path))
     for number in range(10):
         service.infer(f"request-{number}")
-
-    eventually(lambda: service.telemetry.losses["traces", "export_failed"] == 10)
-    eventually(lambda: service.telemetry.losses["logs", "export_failed"] == 10)
-    eventually(lambda: service.telemetry.losses["metrics", "export_failed"] >= 1)
-    data = service.reader.get_metrics_data()
-    assert data is not None
-    lost = {
-        point.attributes["signal"]: point.value  # type: ignore[index,union-attr]
-        for scope in data.resource_metrics[0].scope_metrics
-        for metric in scope.metrics
-        if metric.name == "mgeo.telemetry.dropped"
-        for point in metric.data.data_points
-        if point.attributes["reason"] == "export_failed"  # type: ignore[index]
-    }
-    assert (lost["traces"], lost["logs"], lost["metrics"] >= 1) == (10, 10, True)
     service.telemetry.shutdown(20)
+
+    spool = service.telemetry.delivery.spool  # type: ignore[union-attr]
+    assert (spool.sent, service.telemetry.losses) == ({"traces": 0, "metrics": 0, "logs": 0}, {})
+    assert spool.size_bytes > 10_000
+
+    received = request.getfixturevalue("grpc_receiver" if protocol == "grpc" else "http_receiver")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", received.endpoint)
+    service = Service(ticking, spool=spool_in(tmp_path))
+    service.infer("request-10")
+    assert service.telemetry.shutdown(20)
+
+    assert [attributes(span)["mgeo.request.id"] for span in received.spans()] == [f"request-{number}" for number in range(11)]
+    assert [attributes(record)["request_id"] for record in received.records()] == [f"request-{number}" for number in range(11)]
+    assert len(received.metrics) == 2
+    assert service.telemetry.losses == {}
+    assert list((tmp_path / "spool").iterdir()) == []
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
-def test_a_hanging_endpoint_holds_up_nobody_and_no_more_than_the_queue(
-    hanging_endpoint: str, protocol: str, ticking: Any, monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]
+def test_a_hanging_endpoint_holds_up_nobody_and_loses_nothing(
+    hanging_endpoint: str, protocol: str, ticking: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, eventually: Callable[..., None]
 ) -> None:
-    """While one export hangs, 400 inferences are recorded: 8 in flight, 64 wait, the others are dropped, and every one is accounted for."""
+    """While one attempt hangs, 3,000 inferences are recorded at once and reach the spool; the stop is bounded and leaves them there."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", hanging_endpoint)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
-    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
-    monkeypatch.setenv("OTEL_LOGS_EXPORTER", "none")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "60")
-    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "64")
-    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "8")
-    service = Service(ticking)
-    for number in range(8):
-        service.infer(f"early-{number}")
-    eventually(lambda: service.self_metric("otel.sdk.processor.span.processed") == {"": 8})
-
-    for number in range(392):
+    service = Service(ticking, spool=spool_in(tmp_path))
+    for number in range(3_000):
         service.infer(f"request-{number}")
 
-    assert service.self_metric("otel.sdk.processor.span.processed") == {"": 8, "queue_full": 328}
-    assert service.self_metric("otel.sdk.processor.span.queue.size") == {"": 64}
+    eventually(lambda: service.self_metric("otel.sdk.processor.span.processed") == {"": 3_000})
+    eventually(lambda: service.self_metric("otel.sdk.processor.log.processed") == {"": 3_000})
     assert service.telemetry.losses == {}
     assert service.recorder.active == 0
     began = time.monotonic()
-    assert service.telemetry.shutdown(0.05) is False
-    assert time.monotonic() - began < 20  # the export itself would hang for a minute
+    assert service.telemetry.shutdown(0.5) is False
+    assert time.monotonic() - began < 20  # the attempt itself would hang for a minute
+    service.telemetry.delivery.spool.close()  # type: ignore[union-attr]
+    assert service.telemetry.losses == {}
+    assert len(list((tmp_path / "spool").glob("*/traces.*.seg"))) >= 1
 
 
 def test_recording_after_the_shutdown_neither_raises_nor_exports(received: Any, ticking: Any) -> None:

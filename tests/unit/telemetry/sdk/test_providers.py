@@ -291,6 +291,94 @@ def test_spans_and_records_tell_nothing_that_the_names_table_lacks(monkeypatch: 
     telemetry.shutdown(0.1)
 
 
+# --- collections ------------------------------------------------------------------------------------------------------
+
+
+class Told:
+    """A hook that keeps the names of the metrics of each collection, and what the spool had by then."""
+
+    def __init__(self) -> None:
+        self.collections: list[list[str]] = []
+        self.waiting: list[int] = []
+        self.telemetry: Telemetry | None = None
+
+    def __call__(self, data: Any) -> None:
+        scopes = [scope for resource in data.resource_metrics for scope in resource.scope_metrics]
+        self.collections.append([metric.name for scope in scopes for metric in scope.metrics])
+        if self.telemetry is not None and self.telemetry.delivery is not None:
+            self.waiting.append(self.telemetry.delivery.spool.waiting)
+
+
+def test_without_an_endpoint_collections_are_told_and_nothing_else_runs(
+    monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]
+) -> None:
+    """Again and again by the reader's thread, and once more at the shutdown."""
+    monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "10")
+    told, before = Told(), set(threading.enumerate())
+    telemetry = set_up(on_collection=told)
+    counter = telemetry.meter_provider.get_meter("test").create_counter("count")
+    counter.add(1)
+
+    assert [thread.name for thread in set(threading.enumerate()) - before] == ["OtelPeriodicExportingMetricReader"]
+    eventually(lambda: told.collections.count(["count"]) >= 2)
+    assert telemetry.exporting is False
+    so_far = len(told.collections)
+    assert telemetry.shutdown(20)
+    assert len(told.collections) > so_far
+    assert set(threading.enumerate()) <= before
+
+
+def test_what_ended_before_a_collection_is_spooled_before_it_is_told(monkeypatch: pytest.MonkeyPatch, dead_endpoint: str) -> None:
+    """Spans and records still in the SDK's queues are flushed first, and the collection itself is spooled."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", dead_endpoint)
+    for kind in ("BSP", "BLRP"):
+        monkeypatch.setenv(f"OTEL_{kind}_SCHEDULE_DELAY", "600000")
+    monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "600000")
+    told = Told()
+    telemetry = told.telemetry = set_up(on_collection=told)
+    tracer, logger = telemetry.tracer_provider.get_tracer("test"), telemetry.logger_provider.get_logger("test")
+    for count in (3, 5):
+        for _ in range(count):
+            tracer.start_span("work").end()
+            logger.emit(body="work")
+        telemetry.meter_provider.force_flush()
+
+    assert told.waiting == [3 + 3 + 1, 8 + 8 + 1]
+    telemetry.shutdown(0.5)
+
+
+def test_a_hook_that_raises_is_counted_and_the_shutdown_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is, it is not worth the rest of the telemetry."""
+    monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "600000")
+
+    def raising(_data: object) -> None:
+        raise RuntimeError("no room")
+
+    telemetry = set_up(on_collection=raising)
+    telemetry.meter_provider.get_meter("test").create_counter("count").add(1)
+
+    assert telemetry.shutdown(20)
+    assert telemetry.losses == {("collection", "exception"): 1}
+
+
+@pytest.mark.parametrize(
+    ("environ", "capacity"),
+    [({}, 8192), ({"OTEL_BSP_MAX_QUEUE_SIZE": "700"}, 700), ({"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "100"}, 2048)],
+)
+def test_the_queue_before_the_spool_holds_seconds_of_a_thousand_spans_each(
+    monkeypatch: pytest.MonkeyPatch, dead_endpoint: str, environ: dict[str, str], capacity: int
+) -> None:
+    """Unless the standard variables have it otherwise."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", dead_endpoint)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    telemetry = set_up()
+
+    (processor,) = telemetry.tracer_provider._active_span_processor._span_processors
+    assert processor._batch_processor._max_queue_size == capacity  # type: ignore[attr-defined]
+    telemetry.shutdown(0.5)
+
+
 # --- wrong variables --------------------------------------------------------------------------------------------------
 
 
