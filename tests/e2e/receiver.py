@@ -162,8 +162,8 @@ class GrpcReceiver(Receiver):
 
     def _answer(self, path: str, body: bytes, context: Any) -> bytes:
         self.requests += 1
-        if self.behaviour == "hanging":
-            self._released.wait(60)
+        while self.behaviour == "hanging" and context.is_active():
+            self._released.wait(0.05)
         if self.behaviour == "well":
             self.take(path, body)
             return self._taken

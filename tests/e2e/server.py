@@ -92,7 +92,7 @@ class Server:
         """Stop it by SIGTERM, and have it end well: exit code 0 and nothing to complain of."""
         self.signal()
         assert self.ended() == 0, self.stderr
-        assert self.stderr == ""
+        assert self.stderr == "", self.stderr
 
     def kill(self) -> None:
         """End it at once, whatever it does."""

@@ -82,6 +82,8 @@ def _http_exporter(signal: str) -> Any:
 
 
 def _grpc_exporter(signal: str) -> Any:
+    # Read when gRPC is loaded. By default it writes a line to standard error each time an endpoint goes away.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     from service.telemetry.sdk.spool.grpc_transport import CHANNEL_OPTIONS
 
     options: Any = CHANNEL_OPTIONS  # Any: the annotation there forgets that options may be numbers, and more than one

@@ -37,6 +37,8 @@ class Delivery:
     def close(self, timeout: float) -> bool:
         """Send what waits, for at most `timeout` seconds; whether nothing is left. The rest stays on disk for the next process."""
         deadline = time.monotonic() + timeout
+        # A worker that was forked from us may just have ended and left something.
+        self.spool.look_soon()
         for sender in self._senders:
             sender.close(deadline)
         done = [sender.join() for sender in self._senders]

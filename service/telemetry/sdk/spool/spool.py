@@ -305,6 +305,10 @@ class Spool:
             with suppress(FileNotFoundError):
                 self._look(self._settings.folder)
 
+    def look_soon(self) -> None:
+        """Let the next `look` look, however short ago the last one was."""
+        self._looked_at = None
+
     def _look(self, folder: Path) -> None:
         found, held, adopted = lives(folder), list[tuple[int, int]](), list[Life]()
         with self._mutex:

@@ -153,7 +153,7 @@ def test_two_living_processes_never_send_the_same(world: World) -> None:
 
 
 def test_a_process_that_dies_beside_us_is_noticed(world: World) -> None:
-    """By the next look, five seconds later at most; looks in between cost nothing."""
+    """By the next look, five seconds later at most, or at once when it is wanted; looks in between cost nothing."""
     spool, beside = world.spool(), world.spool()
     fill(beside, 1)
     spool.look()
@@ -163,8 +163,14 @@ def test_a_process_that_dies_beside_us_is_noticed(world: World) -> None:
 
     world.ticking.tick(5)
     spool.look()
-
     assert drain(spool) == [1]
+
+    last = world.spool()
+    fill(last, 2)
+    kill(last)
+    spool.look_soon()
+    spool.look()
+    assert drain(spool) == [2]
     spool.close()
 
 
