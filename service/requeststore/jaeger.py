@@ -1,0 +1,65 @@
+"""Traces from Jaeger: one by its id, and the ids of those with a span of given attributes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from service.requeststore.otlp_json import spans_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from service.requeststore.backend import Backend
+    from service.requeststore.otlp_json import SeenSpan
+
+# Without it Jaeger moves spans in time to mend the clocks of others, and adds warnings as attributes.
+_AS_SENT = {"raw_traces": "true"}
+
+
+class JaegerTraces:
+    """Asks Jaeger.
+
+    Args:
+        backend: its query API.
+        service: `service.name` of the processes whose traces are searched.
+    """
+
+    def __init__(self, backend: Backend, *, service: str) -> None:
+        self._backend = backend
+        self._service = service
+
+    async def trace(self, trace_id: str) -> tuple[SeenSpan, ...]:
+        """The spans of a trace, oldest first; none when there is no such trace.
+
+        Raises:
+            BackendFailed: Jaeger cannot tell.
+        """
+        answer = await self._backend.get(f"/api/v3/traces/{trace_id}", _AS_SENT)
+        if answer.status == 404:
+            self._backend.understood(lambda body: body["error"]["message"], answer.body)
+            return ()
+        return self._backend.understood(lambda body: spans_of(body["result"]), answer.body)
+
+    async def find(self, attributes: Mapping[str, str], *, since_unix_ns: int, until_unix_ns: int, limit: int) -> tuple[str, ...]:
+        """The ids of the traces that have a span of ours with all these attributes; the stores keep an index of them.
+
+        By the API of Jaeger's own pages, since the newer one cannot search by attributes.
+
+        Raises:
+            BackendFailed: Jaeger cannot tell.
+        """
+        params = {
+            "service": self._service,
+            "tags": json.dumps(attributes),
+            "start": str(since_unix_ns // 1000),
+            "end": str(until_unix_ns // 1000),
+            "limit": str(limit),
+        }
+        answer = await self._backend.get("/api/traces", params)
+        return self._backend.understood(_trace_ids, answer.body)
+
+
+def _trace_ids(body: Any) -> tuple[str, ...]:  # JSON
+    # Jaeger leaves leading noughts out in some versions.
+    return tuple(f"{int(trace['traceID'], 16):032x}" for trace in body["data"] or ())
