@@ -36,17 +36,17 @@ class FoundAttempt:
         return self.event.trace_id, self.event.span_id
 
 
-def attempts_of(request_id: str, spans: Iterable[SeenSpan], records: Iterable[LogRecord], *, service: str) -> tuple[FoundAttempt, ...]:
+def attempts_of(request_id: str, spans: Iterable[SeenSpan], records: Iterable[LogRecord]) -> tuple[FoundAttempt, ...]:
     """The inferences under a request id, oldest first, the pairs of a call by their index."""
     found: dict[SpanKey, FoundAttempt] = {}
-    for attempt in (*_from_spans(request_id, spans, service), *_from_records(request_id, records)):
+    for attempt in (*_from_spans(request_id, spans), *_from_records(request_id, records)):
         found.setdefault(attempt.key, attempt)
     return tuple(sorted(found.values(), key=_place))
 
 
-def _from_spans(request_id: str, spans: Iterable[SeenSpan], service: str) -> Iterator[FoundAttempt]:
+def _from_spans(request_id: str, spans: Iterable[SeenSpan]) -> Iterator[FoundAttempt]:
     for seen in spans:
-        if seen.service == service and seen.span.name == INFERENCE_SPAN and _is_of(request_id, seen.span.attributes.get(REQUEST_ID)):
+        if seen.span.name == INFERENCE_SPAN and _is_of(request_id, seen.span.attributes.get(REQUEST_ID)):
             event = known_event(seen.span)
             if event is not None:
                 yield FoundAttempt(event=event, instance=seen.instance, from_span=True)

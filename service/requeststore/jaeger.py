@@ -22,7 +22,7 @@ class JaegerTraces:
 
     Args:
         backend: its query API.
-        service: `service.name` of the processes whose traces are searched.
+        service: `service.name` of the processes whose spans are meant.
     """
 
     def __init__(self, backend: Backend, *, service: str) -> None:
@@ -30,7 +30,7 @@ class JaegerTraces:
         self._service = service
 
     async def trace(self, trace_id: str) -> tuple[SeenSpan, ...]:
-        """The spans of a trace, oldest first; none when there is no such trace.
+        """The spans of the service in a trace, oldest first; none when there is no such trace.
 
         Raises:
             BackendFailed: Jaeger cannot tell.
@@ -39,7 +39,7 @@ class JaegerTraces:
         if answer.status == 404:
             self._backend.understood(lambda body: body["error"]["message"], answer.body)
             return ()
-        return self._backend.understood(lambda body: spans_of(body["result"]), answer.body)
+        return self._backend.understood(lambda body: spans_of(body["result"], service=self._service), answer.body)
 
     async def find(self, attributes: Mapping[str, str], *, since_unix_ns: int, until_unix_ns: int, limit: int) -> tuple[str, ...]:
         """The ids of the traces that have a span of ours with all these attributes; the stores keep an index of them.

@@ -18,30 +18,31 @@ Json = Any  # JSON
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenSpan:
-    """A span, and the process it is of: `service.name` and `service.instance.id`."""
+    """A span, and `service.instance.id` of the process it is of."""
 
     span: SpanRecord
-    service: str
     instance: str
 
 
-def spans_of(traces: Json) -> tuple[SeenSpan, ...]:
-    """The spans of an OTLP `TracesData`, each once, oldest first. A span that was sent twice stands twice in some stores.
+def spans_of(traces: Json, *, service: str) -> tuple[SeenSpan, ...]:
+    """The spans of one `service.name` in an OTLP `TracesData`, each once, oldest first. Some stores keep twice what came twice.
 
     Raises:
         LookupError, TypeError, ValueError, AttributeError: it is something else.
     """
-    seen = {(each.span.trace_id, each.span.span_id): each for each in _spans(traces)}
+    seen = {(each.span.trace_id, each.span.span_id): each for each in _spans(traces, service)}
     return tuple(sorted(seen.values(), key=lambda each: each.span.started_unix_ns))
 
 
-def _spans(traces: Json) -> Iterator[SeenSpan]:
+def _spans(traces: Json, service: str) -> Iterator[SeenSpan]:
     for resource_spans in traces.get("resourceSpans", ()):
         resource = attributes_of(resource_spans.get("resource", {}).get("attributes", ()))
-        service, instance = str(resource.get("service.name", "")), str(resource.get("service.instance.id", ""))
+        if resource.get("service.name") != service:
+            continue
+        instance = str(resource.get("service.instance.id", ""))
         for scope_spans in resource_spans.get("scopeSpans", ()):
             for span in scope_spans.get("spans", ()):
-                yield SeenSpan(span=_span(span), service=service, instance=instance)
+                yield SeenSpan(span=_span(span), instance=instance)
 
 
 def _span(span: Json) -> SpanRecord:

@@ -53,7 +53,6 @@ class StackRequestStore:
                 jaeger=JaegerTraces(backend(JAEGER, jaeger_url), service=service) if jaeger_url else None,
                 loki=LokiLogs(backend(LOKI, loki_url), service=service) if loki_url else None,
                 prometheus=PrometheusMetrics(backend(PROMETHEUS, prometheus_url), service=service) if prometheus_url else None,
-                service=service,
                 log_retention=settings.loki_retention_days * _DAY,
                 trace_retention=settings.jaeger_retention_days * _DAY,
             )

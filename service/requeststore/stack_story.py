@@ -55,12 +55,11 @@ _NO_ALERTS_AND_POINTS: AlertsAndPoints = ((), ())
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backends:
-    """The stores that are set up, whose requests are meant, and how many seconds back they go."""
+    """The stores that are set up, and how many seconds back they go."""
 
     jaeger: JaegerTraces | None
     loki: LokiLogs | None
     prometheus: PrometheusMetrics | None
-    service: str
     log_retention: float
     trace_retention: float
 
@@ -81,7 +80,7 @@ class StackTeller:
     async def tell(self, request_id: str, limit: int) -> RequestStory | None:
         """The story, with at most `limit` attempts; None when those who answered know nothing of it."""
         spans, records = await self._find(request_id)
-        found = attempts_of(request_id, spans, records, service=self._backends.service)
+        found = attempts_of(request_id, spans, records)
         if not found:
             return None
         told = found[:limit]
@@ -105,7 +104,7 @@ class StackTeller:
         by_hash, others = await asyncio.gather(self._traces([trace_id_of(request_id)]), self._trace_ids(request_id))
         traces = {**by_hash, **await self._traces([each for each in others if each not in by_hash])}
         spans = [seen for trace in traces.values() for seen in trace]
-        found = attempts_of(request_id, spans, (), service=self._backends.service)
+        found = attempts_of(request_id, spans, ())
         if found:
             return spans, await self._records(request_id, found)
         # Jaeger does not have it, or cannot be asked: the log says in which trace it is.

@@ -147,8 +147,6 @@ def _child_of(event: InferenceEvent):
     if event.parent_span_id is None:
         yield
         return
-    parent = SpanContext(
-        int(event.trace_id, 16), int(event.parent_span_id, 16), is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED)
-    )
+    parent = SpanContext(int(event.trace_id, 16), int(event.parent_span_id, 16), is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
     with trace.use_span(NonRecordingSpan(parent)):
         yield
