@@ -106,7 +106,7 @@ class LokiLogs:
         p95 = await self._vector(f"quantile_over_time(0.95, {successes}) by ()", at)
         return MinuteCounts(
             by_status={str(labels["status"]): round(value) for labels, value in by_status},
-            p95=next((value / 1000 for _, value in p95), None),
+            p95=next((round(value / 1000, 9) for _, value in p95), None),
         )
 
     @property

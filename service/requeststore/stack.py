@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Self
 
+import httpx
+
 from service.errors import RequestNotFound, StoreError
 from service.requeststore.backend import Backend
 from service.requeststore.jaeger import JaegerTraces
@@ -18,12 +20,22 @@ from service.telemetry.names import SERVICE_NAME
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import httpx
-
     from service.requeststore.base import RequestPage, RequestStory, Search
     from service.settings import Settings
 
 _DAY = 86_400.0
+# Look-ups wait for one another rather than crowd the stores.
+_CONNECTIONS = httpx.Limits(max_connections=16, max_keepalive_connections=4)
+
+
+def stack_client() -> httpx.AsyncClient:
+    """A client for the stores: by no proxy, and without time limits of its own, since every question has one."""
+    return httpx.AsyncClient(trust_env=False, timeout=None, limits=_CONNECTIONS)  # noqa: S113 -- see above
+
+
+def stack_wanted(settings: Settings) -> bool:
+    """Whether the settings name any store of the stack."""
+    return bool(settings.jaeger_url or settings.loki_url or settings.prometheus_url)
 
 
 class StackRequestStore:
@@ -39,11 +51,9 @@ class StackRequestStore:
         self._unix_ns = unix_ns
 
     @classmethod
-    def of(cls, settings: Settings, client: httpx.AsyncClient, *, service: str = SERVICE_NAME) -> Self | None:
-        """The store over what the settings name; None when they name nothing. The client stays its owner's."""
+    def of(cls, settings: Settings, client: httpx.AsyncClient, *, service: str = SERVICE_NAME) -> Self:
+        """The store over what the settings name. The client stays its owner's."""
         jaeger_url, loki_url, prometheus_url = settings.jaeger_url, settings.loki_url, settings.prometheus_url
-        if not (jaeger_url or loki_url or prometheus_url):
-            return None
 
         def backend(name: str, url: str) -> Backend:
             return Backend(client, name=name, url=url, timeout=settings.lookup_timeout)

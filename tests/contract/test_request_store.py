@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from service.errors import ErrorType, InvalidQuery, Outcome, RequestNotFound
@@ -23,7 +22,7 @@ from service.requeststore.prometheus import PrometheusMetrics
 from service.requeststore.rows import summary
 from service.requeststore.sqlite import SqliteRequestStore
 from service.requeststore.sqlite_writer import SqliteWriter
-from service.requeststore.stack import StackRequestStore
+from service.requeststore.stack import StackRequestStore, stack_client
 from service.requeststore.stack_story import Backends
 from service.telemetry.event import AddressFacts, Answer, BatchEvent, CapturedText, Clock, ExceptionFacts, GpuFacts, InferenceEvent
 from service.telemetry.ids import batch_span_id_of, trace_id_of
@@ -106,7 +105,7 @@ async def open_stack(urls: StackUrls, service: str, events: tuple[InferenceEvent
     sender = Sender(urls, service)
     sender.send(*events, batches=batches)
     sender.close()
-    async with httpx.AsyncClient() as client:
+    async with stack_client() as client:
 
         def backend(name: str, url: str) -> Backend:
             return Backend(client, name=name, url=url, timeout=20)
