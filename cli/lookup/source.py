@@ -144,9 +144,13 @@ class StoreSource:
                 store.close()
 
     def _hashes(self, addresses: Sequence[str]) -> list[str]:
-        from service.hashing import AddressHasher, load_hash_key
+        from service.hashing import KEY_FILE, AddressHasher, load_hash_key
         from service.preprocessing import clean
 
+        folder = self._settings.data_dir
+        if self._settings.hash_key_file is None and not (folder / KEY_FILE).is_file():
+            # A new key would find nothing.
+            raise SourceUnavailable(f"{folder} has no hash key to find addresses by; name the service's with MGEO_HASH_KEY_FILE")
         hasher = AddressHasher(load_hash_key(self._settings.data_dir, self._settings.hash_key_file))
         longest = self._settings.max_address_length
         try:

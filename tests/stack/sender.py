@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from unittest import mock
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -16,7 +17,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 
 from service.telemetry.event import BatchEvent, Clock, EventDraft, InferenceEvent
 from service.telemetry.log_pipeline import LogPipeline
@@ -26,6 +27,7 @@ from service.telemetry.sdk import RequestIdGenerator, setup
 
 INSTANCE = "one"
 _NEVER = 3_600_000
+_MS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,16 +45,16 @@ class StackUrls:
     prometheus: str
 
 
-class EventIds(RequestIdGenerator):
-    """Gives the next span the ids of the event it is of; a batch's own are derived, as ever."""
+class GivenIds(RequestIdGenerator):
+    """Gives the next span the ids that are set; those of a batch are derived, as ever."""
 
-    event: InferenceEvent | None = None
+    given: tuple[str, str] | None = None
 
     def generate_trace_id(self) -> int:
-        return super().generate_trace_id() if self.event is None else int(self.event.trace_id, 16)
+        return super().generate_trace_id() if self.given is None else int(self.given[0], 16)
 
     def generate_span_id(self) -> int:
-        return super().generate_span_id() if self.event is None else int(self.event.span_id, 16)
+        return super().generate_span_id() if self.given is None else int(self.given[1], 16)
 
 
 class Nothing:
@@ -83,7 +85,7 @@ class Sender:
                 log_processors=[BatchLogRecordProcessor(OTLPLogExporter(urls.logs))],
                 metric_readers=[reader],
             )
-        self._ids = EventIds()
+        self._ids = GivenIds()
         self.telemetry.tracer_provider.id_generator = self._ids
         self.meter = self.telemetry.meter_provider.get_meter("mgeo")
         instruments = Instruments.of(self.meter)
@@ -112,6 +114,15 @@ class Sender:
             self.recorder.record_batch(batch)
         self.flush()
 
+    def serve(self, event: InferenceEvent) -> None:
+        """Make the HTTP server span around an event, a millisecond longer at both ends."""
+        started = event.started_unix_ns - _MS
+        with self._as(event.trace_id, str(event.parent_span_id)):
+            span = self.telemetry.tracer_provider.get_tracer("http").start_span(
+                "POST /v1/match", Context(), SpanKind.SERVER, {"http.route": "/v1/match"}, start_time=started
+            )
+        span.end(started + round(event.duration * 1000 * _MS) + 2 * _MS)
+
     def flush(self) -> None:
         """Send what waits, and collect and send the metrics."""
         assert self.telemetry.tracer_provider.force_flush()
@@ -130,16 +141,16 @@ class Sender:
             started_unix_ns=event.started_unix_ns,
             started_monotonic=0.0,
         )
-        with self._as(event), _child_of(event):
+        with self._as(event.trace_id, event.span_id), _child_of(event):
             self.recorder.open(draft)
         assert (draft.trace_id, draft.span_id, draft.parent_span_id) == (event.trace_id, event.span_id, event.parent_span_id)
         self.recorder.record(event)
 
     @contextmanager
-    def _as(self, event: InferenceEvent):
-        self._ids.event = event
+    def _as(self, trace_id: str, span_id: str):
+        self._ids.given = (trace_id, span_id)
         yield
-        self._ids.event = None
+        self._ids.given = None
 
 
 @contextmanager
