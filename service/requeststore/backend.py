@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -93,7 +94,8 @@ def _reason(error: Exception) -> str:
     """Why, without the address, which may hold a password."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror.lower()
+        if isinstance(cause, OSError) and cause.errno:
+            # By its number: asyncio puts the address into the text. Only those of name look-ups are below nought.
+            return (os.strerror(cause.errno) if cause.errno > 0 else str(cause.strerror)).lower()
         cause = cause.__cause__ or cause.__context__
     return type(error).__name__

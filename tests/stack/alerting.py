@@ -20,7 +20,7 @@ PROGRAM = "STACK_PROMETHEUS"
 CONFIG = """
 global: {evaluation_interval: 1s}
 rule_files: [rules.yml]
-otlp: {keep_identifying_resource_attributes: true, promote_resource_attributes: [mgeo.instance.name]}
+otlp: {promote_resource_attributes: [service.name, mgeo.instance.name]}
 storage: {tsdb: {out_of_order_time_window: 12h}}
 """
 RULES = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 import uuid
@@ -203,7 +204,6 @@ async def test_alerts_and_points_of_that_moment_are_told(stack: Stack, alerting_
     until(firing)
     event = recent("r-1", 0, duration=0.012)
     sender.send(event)
-    until(lambda: httpx.get(f"{alerting_prometheus}/-/healthy", trust_env=False).is_success)
     sender.close()
     prometheus = PrometheusMetrics(Backend(stack.client, name="Prometheus", url=alerting_prometheus, timeout=20), service=stack.service)
     (alert,) = await prometheus.alerts(event.started_unix_ns)
@@ -253,7 +253,8 @@ async def test_mgeo_lookup_asks_the_stack_without_a_service_or_a_data_folder(
         await until_visible(backends.jaeger, backends.loki, [event], [])
     for name, url in (("JAEGER", stack_urls.jaeger), ("LOKI", stack_urls.loki), ("PROMETHEUS", stack_urls.prometheus)):
         monkeypatch.setenv(f"MGEO_{name}_URL", url)
-    assert await asyncio_to_thread(["lookup", event.request_id, "--data-dir", str(tmp_path / "none"), "--json"]) == 0
+    # Beside this test's event loop, since the program has one of its own.
+    assert await asyncio.to_thread(main, ["lookup", event.request_id, "--data-dir", str(tmp_path / "none"), "--json"]) == 0
     (attempt,) = json.loads(capsys.readouterr().out)["attempts"]
     assert (attempt["span_id"], attempt["outcome"]["status"]) == (event.span_id, "success")
     assert attempt["links"]["trace"] == f"{stack_urls.jaeger}/api/v3/traces/{event.trace_id}"
@@ -261,10 +262,3 @@ async def test_mgeo_lookup_asks_the_stack_without_a_service_or_a_data_folder(
     assert httpx.get(attempt["links"]["logs"], trust_env=False).status_code == 200
     assert httpx.get(attempt["links"]["metrics"], trust_env=False).status_code == 200
     assert not (tmp_path / "none").exists()
-
-
-async def asyncio_to_thread(arguments: list[str]) -> int:
-    """Run the program beside this test's event loop, since it has one of its own."""
-    import asyncio
-
-    return await asyncio.to_thread(main, arguments)
