@@ -18,7 +18,6 @@ from service.settings import Settings
 from service.telemetry.event import AddressFacts, Answer, GpuFacts, InferenceEvent, Stage, StageTiming
 from tests.inference_events import success
 from tests.unit.requeststore.recorded import (
-    BATCH_TRACE,
     INFERENCE,
     METADATA_1,
     METADATA_2,
@@ -422,8 +421,3 @@ async def test_a_search_is_of_the_embedded_store_and_both_are_closed(recorded: R
         await layers.store.search(Search(cursor="12.3"))
     layers.store.close()
     assert recorded.asked == []
-
-
-def test_the_traces_of_request_and_batch_differ() -> None:
-    """As the recorded answers have it."""
-    assert TRACE != BATCH_TRACE
