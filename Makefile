@@ -64,12 +64,12 @@ fix: $(VENV)/.dev ## format, and mend what ruff can
 
 .PHONY: test-quick
 test-quick: $(VENV)/.dev ## the quick tests: no server, no browser
-	$(BIN)/python -m pytest -m "not slow" -n 2
+	$(BIN)/python -m pytest -m "not slow and not stack" -n 2
 
 .PHONY: test
 test: check ## all checks and tests, with branch coverage
-	$(BIN)/python -m pytest -m "not slow" -n 2 --cov --cov-report=
-	$(BIN)/python -m pytest -m slow --cov --cov-append --cov-report=term --cov-fail-under=95
+	$(BIN)/python -m pytest -m "not slow and not stack" -n 2 --cov --cov-report=
+	$(BIN)/python -m pytest -m "slow and not stack" --cov --cov-append --cov-report=term --cov-fail-under=95
 
 # Training has packages of its own, in an environment of its own; two cores take about twenty minutes.
 .venv-model/.made: requirements.txt requirements-torch.txt model/requirements.txt $(filter .uv/bin/uv,$(UV))

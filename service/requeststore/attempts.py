@@ -12,7 +12,7 @@ from service.telemetry.ids import batch_span_id_of, call_id, trace_id_of
 from service.telemetry.names import BATCH_SPAN, ERROR_TYPE, INFERENCE_SPAN, REQUEST_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from service.requeststore.base import RequestSummary, SpanRecord
     from service.requeststore.loki import LogRecord
@@ -91,18 +91,29 @@ def inferences_of(spans: Iterable[SeenSpan]) -> dict[SpanKey, InferenceEvent]:
     return {(event.trace_id, event.span_id): event for event in events if event is not None}
 
 
-def around(event: InferenceEvent, trace: Sequence[SpanRecord]) -> tuple[SpanRecord, ...]:
-    """The spans an inference is inside of, outermost first, then its own and those inside it."""
-    by_id = {span.span_id: span for span in trace}
-    outer: list[SpanRecord] = []
-    parent = by_id.get(event.parent_span_id or "")
-    while parent is not None and parent not in outer:
-        outer.insert(0, parent)
-        parent = by_id.get(parent.parent_span_id or "")
-    inner = [by_id[event.span_id]] if event.span_id in by_id else []
-    for member in inner:
-        inner += [span for span in trace if span.parent_span_id == member.span_id and span not in inner and span not in outer]
-    return (*outer, *inner)
+class SpanTree:
+    """The spans of one trace by their parents."""
+
+    def __init__(self, trace: Iterable[SpanRecord]) -> None:
+        self._by_id = {span.span_id: span for span in trace}
+        self._inside: dict[str, list[SpanRecord]] = {}
+        for span in self._by_id.values():
+            self._inside.setdefault(span.parent_span_id or "", []).append(span)
+
+    def around(self, event: InferenceEvent) -> tuple[SpanRecord, ...]:
+        """The spans an inference is inside of, outermost first, then its own and those inside it; each once."""
+        outer: dict[str, SpanRecord] = {}
+        parent = self._by_id.get(event.parent_span_id or "")
+        while parent is not None and parent.span_id not in outer:
+            outer[parent.span_id] = parent
+            parent = self._by_id.get(parent.parent_span_id or "")
+        inner = [self._by_id[event.span_id]] if event.span_id in self._by_id and event.span_id not in outer else []
+        seen = {event.span_id, *outer}
+        for member in inner:
+            children = [span for span in self._inside.get(member.span_id, ()) if span.span_id not in seen]
+            seen |= {span.span_id for span in children}
+            inner += children
+        return (*reversed(outer.values()), *inner)
 
 
 def batch_span(batch_id: str, trace: Iterable[SeenSpan]) -> SpanRecord | None:

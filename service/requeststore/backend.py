@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 # An answer is read whole; what is larger than any that was asked for is not read on.
-MAX_ANSWER_BYTES = 64_000_000
+MAX_ANSWER_BYTES = 16_777_216
+_LARGE = 131_072
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,34 +46,39 @@ class Backend:
         self._url = url.rstrip("/")
         self.timeout = timeout
 
-    async def get(self, path: str, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> JsonAnswer:
-        """GET a path; an answer of status 200 or 404 is given back, whatever it says.
+    async def ask(
+        self,
+        path: str,
+        read: Callable[[JsonAnswer], R],
+        params: Mapping[str, str],
+        headers: Mapping[str, str] | None = None,
+    ) -> R:
+        """GET a path; what `read` makes of the answer, which has status 200 or 404.
 
         Raises:
-            BackendFailed: there is no answer in time, none at all, one of another status, or one that is not JSON.
+            BackendFailed: there is no answer in time, none at all, one of another status, or one that `read` cannot understand.
         """
         try:
             async with asyncio.timeout(self.timeout):
-                status, content = await self._ask(path, params or {}, headers or {})
+                status, content = await self._get(path, params, headers or {})
         except (TimeoutError, httpx.TimeoutException) as error:
             raise self.failed(f"did not answer within {self.timeout:g} s") from error
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise self.failed(f"cannot be reached ({_reason(error)})") from error
         if status not in {200, 404}:
             raise self.failed(f"answered with status {status}")
+        if len(content) > _LARGE:
+            # Beside the event loop, where requests are answered meanwhile.
+            return await asyncio.to_thread(self._understood, status, content, read)
+        return self._understood(status, content, read)
+
+    def _understood(self, status: int, content: bytes, read: Callable[[JsonAnswer], R]) -> R:
         try:
-            return JsonAnswer(status, json.loads(content))
+            body = json.loads(content)
         except (ValueError, RecursionError) as error:
             raise self.failed("answered with something that is not JSON") from error
-
-    def understood(self, read: Callable[[Any], R], body: Any) -> R:
-        """What `read` makes of a JSON answer.
-
-        Raises:
-            BackendFailed: the answer does not have the shape that `read` looks for.
-        """
         try:
-            return read(body)
+            return read(JsonAnswer(status, body))
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise self.failed("gave an answer that cannot be understood") from error
 
@@ -80,7 +86,7 @@ class Backend:
         """The error that says so."""
         return BackendFailed(f"{self.name} {how}")
 
-    async def _ask(self, path: str, params: Mapping[str, str], headers: Mapping[str, str]) -> tuple[int, bytes]:
+    async def _get(self, path: str, params: Mapping[str, str], headers: Mapping[str, str]) -> tuple[int, bytes]:
         async with self._client.stream("GET", self._url + path, params=params, headers=headers) as response:
             content = bytearray()
             async for piece in response.aiter_bytes():

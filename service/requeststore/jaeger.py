@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from service.requeststore.otlp_json import spans_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from service.requeststore.backend import Backend
+    from service.requeststore.backend import Backend, JsonAnswer
     from service.requeststore.otlp_json import SeenSpan
 
 # Without it Jaeger moves spans in time to mend the clocks of others, and adds warnings as attributes.
@@ -35,11 +35,7 @@ class JaegerTraces:
         Raises:
             BackendFailed: Jaeger cannot tell.
         """
-        answer = await self._backend.get(f"/api/v3/traces/{trace_id}", _AS_SENT)
-        if answer.status == 404:
-            self._backend.understood(lambda body: body["error"]["message"], answer.body)
-            return ()
-        return self._backend.understood(lambda body: spans_of(body["result"], service=self._service), answer.body)
+        return await self._backend.ask(f"/api/v3/traces/{trace_id}", self._spans, _AS_SENT)
 
     async def find(self, attributes: Mapping[str, str], *, since_unix_ns: int, until_unix_ns: int, limit: int) -> tuple[str, ...]:
         """The ids of the traces that have a span of ours with all these attributes; the stores keep an index of them.
@@ -56,10 +52,14 @@ class JaegerTraces:
             "end": str(until_unix_ns // 1000),
             "limit": str(limit),
         }
-        answer = await self._backend.get("/api/traces", params)
-        return self._backend.understood(_trace_ids, answer.body)
+        return await self._backend.ask("/api/traces", _trace_ids, params)
+
+    def _spans(self, answer: JsonAnswer) -> tuple[SeenSpan, ...]:
+        if answer.status == 404 and answer.body["error"]["message"]:
+            return ()
+        return spans_of(answer.body["result"], service=self._service)
 
 
-def _trace_ids(body: Any) -> tuple[str, ...]:  # JSON
+def _trace_ids(answer: JsonAnswer) -> tuple[str, ...]:
     # Jaeger leaves leading noughts out in some versions.
-    return tuple(f"{int(trace['traceID'], 16):032x}" for trace in body["data"] or ())
+    return tuple(f"{int(trace['traceID'], 16):032x}" for trace in answer.body["data"] or ())

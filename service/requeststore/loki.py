@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from service.errors import BackendFailed
-    from service.requeststore.backend import Backend
+    from service.requeststore.backend import Backend, JsonAnswer
 
 MAX_RECORDS = 1000
 """Records in one answer; Loki's own limit is 5000."""
@@ -90,8 +90,7 @@ class LokiLogs:
             "limit": str(limit),
             "direction": "backward",
         }
-        answer = await self._backend.get("/loki/api/v1/query_range", params, _APART)
-        return self._backend.understood(records_of, answer.body)
+        return await self._backend.ask("/loki/api/v1/query_range", lambda answer: records_of(answer.body), params, _APART)
 
     async def minute(self, start_unix_ns: int) -> MinuteCounts:
         """Count the inferences that started in the sixty seconds from `start` on.
@@ -114,8 +113,7 @@ class LokiLogs:
         return f"{self._stream} |= `{EventName.INFERENCE}`"
 
     async def _vector(self, query: str, unix_ns: str) -> list[tuple[dict[str, str], float]]:
-        answer = await self._backend.get("/loki/api/v1/query", {"query": query, "time": unix_ns})
-        return self._backend.understood(_vector, answer.body)
+        return await self._backend.ask("/loki/api/v1/query", _vector, {"query": query, "time": unix_ns})
 
 
 def quoted(text: str) -> str:
@@ -159,5 +157,5 @@ def fields_of(metadata: Mapping[str, str], *, unix_ns: int) -> dict[str, object]
     return {**fields, "timestamp": timestamp(unix_ns), "event": EventName.INFERENCE.value}
 
 
-def _vector(body: Any) -> list[tuple[dict[str, str], float]]:  # JSON
-    return [(dict(sample["metric"]), float(sample["value"][1])) for sample in body["data"]["result"]]
+def _vector(answer: JsonAnswer) -> list[tuple[dict[str, str], float]]:
+    return [(dict(sample["metric"]), float(sample["value"][1])) for sample in answer.body["data"]["result"]]

@@ -12,7 +12,7 @@ from service.telemetry import names
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from service.requeststore.backend import Backend
+    from service.requeststore.backend import Backend, JsonAnswer
 
 P95 = "p95_seconds"
 # How far from the moment a point may be; metrics come every ten seconds.
@@ -48,8 +48,8 @@ class PrometheusMetrics:
         Raises:
             BackendFailed: Prometheus cannot tell.
         """
-        answer = await self._backend.get("/api/v1/query", {"query": ALERTS_QUERY, "time": _seconds(unix_ns)})
-        return self._backend.understood(alerts_of, answer.body)
+        params = {"query": ALERTS_QUERY, "time": _seconds(unix_ns)}
+        return await self._backend.ask("/api/v1/query", lambda answer: alerts_of(answer.body), params)
 
     async def points(self, unix_ns: int, instance: str) -> tuple[MetricPoint, ...]:
         """The nearest points of queue depth, P95 over five minutes, and the GPUs' use, of one instance where it is told apart.
@@ -59,17 +59,15 @@ class PrometheusMetrics:
         """
         end = unix_ns + round(NEAR * _NS)
         evaluated = {"query": P95_QUERY, "start": _seconds(unix_ns - round(NEAR * _NS)), "end": _seconds(end), "step": str(_STEP)}
+
+        def read(answer: JsonAnswer) -> tuple[MetricPoint, ...]:
+            return points_of(answer.body, unix_ns=unix_ns, service=self._service, instance=instance)
+
         gauges, p95 = await asyncio.gather(
-            self._backend.get("/api/v1/query", {"query": GAUGES_QUERY, "time": _seconds(end)}),
-            self._backend.get("/api/v1/query_range", evaluated),
+            self._backend.ask("/api/v1/query", read, {"query": GAUGES_QUERY, "time": _seconds(end)}),
+            self._backend.ask("/api/v1/query_range", read, evaluated),
         )
-        return tuple(
-            point
-            for answer in (gauges, p95)
-            for point in self._backend.understood(
-                lambda body: points_of(body, unix_ns=unix_ns, service=self._service, instance=instance), answer.body
-            )
-        )
+        return gauges + p95
 
 
 def alerts_of(body: Any) -> tuple[FiringAlert, ...]:  # JSON

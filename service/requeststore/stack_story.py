@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from service.errors import BackendFailed
 from service.requeststore.asking import Asking
-from service.requeststore.attempts import around, attempts_of, batch_record, batch_span, inferences_of, recorded_event
+from service.requeststore.attempts import SpanTree, attempts_of, batch_record, batch_span, inferences_of, recorded_event
 from service.requeststore.base import Attempt, LogEntry, Moment, RequestStory
 from service.requeststore.loki import quoted
 from service.requeststore.time_slices import AHEAD, time_slices, together
@@ -96,7 +96,8 @@ class StackTeller:
             self._traces([event.trace_id for event in events]),
             self._alerts_and_points([(attempt.event, attempt.service_instance) for attempt in story.attempts]),
         )
-        attempts = tuple(_enriched(attempt, traces, moments) for attempt in story.attempts)
+        trees = {trace_id: SpanTree(seen.span for seen in trace) for trace_id, trace in traces.items()}
+        attempts = tuple(_enriched(attempt, trees.get(attempt.event.trace_id), moments) for attempt in story.attempts)
         return replace(story, attempts=attempts, missing=(*story.missing, *self.asking.gaps(_LACKING_BESIDE)))
 
     async def _find(self, request_id: str) -> tuple[list[SeenSpan], tuple[LogRecord, ...]]:
@@ -180,9 +181,10 @@ class StackTeller:
         return tuple(found.values())
 
     async def _attempts(self, told: Sequence[FoundAttempt], spans: Sequence[SeenSpan], records: Sequence[LogRecord]) -> tuple[Attempt, ...]:
-        traces: dict[str, list[SpanRecord]] = {}
+        traces: dict[str, list[SpanRecord]] = {attempt.event.trace_id: [] for attempt in told}
         for seen in spans:
             traces.setdefault(seen.span.trace_id, []).append(seen.span)
+        trees = {trace_id: SpanTree(trace) for trace_id, trace in traces.items()}
         lines = {record.span: LogEntry(fields=record.fields) for record in records}
         events = [attempt.event for attempt in told]
         batches, minutes, moments = await asyncio.gather(
@@ -194,7 +196,7 @@ class StackTeller:
             Attempt(
                 event=attempt.event,
                 service_instance=attempt.instance,
-                spans=(*around(attempt.event, traces.get(attempt.event.trace_id, [])), *([batch[0]] if batch else [])),
+                spans=(*trees[attempt.event.trace_id].around(attempt.event), *([batch[0]] if batch else [])),
                 logs=(lines[attempt.key],) if attempt.key in lines else (),
                 batch=batch[1] if batch else None,
                 moment=_moment(attempt.event, minutes, moments),
@@ -252,13 +254,12 @@ class StackTeller:
         return alerts, points
 
 
-def _enriched(attempt: Attempt, traces: dict[str, tuple[SeenSpan, ...]], moments: dict[int, AlertsAndPoints]) -> Attempt:
-    trace = [seen.span for seen in traces.get(attempt.event.trace_id, ())]
+def _enriched(attempt: Attempt, tree: SpanTree | None, moments: dict[int, AlertsAndPoints]) -> Attempt:
     known = {span.span_id for span in attempt.spans}
-    more = [span for span in around(attempt.event, trace) if span.span_id not in known]
+    more = [] if tree is None else [span for span in tree.around(attempt.event) if span.span_id not in known]
     alerts, points = moments.get(attempt.event.started_unix_ns // _NS, _NO_ALERTS_AND_POINTS)
     moment = replace(attempt.moment, alerts=alerts, points=points)
-    return replace(attempt, spans=(*more, *attempt.spans), moment=moment, in_jaeger=bool(trace))
+    return replace(attempt, spans=(*more, *attempt.spans), moment=moment, in_jaeger=tree is not None)
 
 
 def _moment(event: InferenceEvent, minutes: dict[int, MinuteCounts], moments: dict[int, AlertsAndPoints]) -> Moment:

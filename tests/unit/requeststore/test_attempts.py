@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.requeststore.attempts import around, attempts_of, batch_span
+from service.requeststore.attempts import SpanTree, attempts_of, batch_span
 from service.requeststore.base import SpanRecord
 from service.requeststore.loki import records_of
 from service.requeststore.otlp_json import spans_of
@@ -19,18 +19,18 @@ def test_spans_are_around_and_inside_and_not_beside() -> None:
     trace = [span("caller", None), span("server", "caller"), span("own", "server"), span("sibling", "server"), span("inner", "own")]
     trace.append(span("innermost", "inner"))
     event = success(span_id="own", parent_span_id="server")
-    assert [each.name for each in around(event, trace)] == ["caller", "server", "own", "inner", "innermost"]
+    assert [each.name for each in SpanTree(trace).around(event)] == ["caller", "server", "own", "inner", "innermost"]
 
 
 def test_spans_that_claim_to_be_each_others_parents_end() -> None:
     """Trace data comes from anywhere."""
     trace = [span("own", "other"), span("other", "own")]
-    assert {each.name for each in around(success(span_id="own", parent_span_id="other"), trace)} == {"own", "other"}
+    assert {each.name for each in SpanTree(trace).around(success(span_id="own", parent_span_id="other"))} == {"own", "other"}
 
 
 def test_without_its_own_span_an_inference_has_those_around_it() -> None:
     """Its own was lost."""
-    assert [each.name for each in around(success(span_id="own", parent_span_id="server"), [span("server", None)])] == ["server"]
+    assert [each.name for each in SpanTree([span("server", None)]).around(success(span_id="own", parent_span_id="server"))] == ["server"]
 
 
 def test_attempts_are_oldest_first_and_pairs_in_their_order() -> None:
