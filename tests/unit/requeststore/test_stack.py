@@ -22,6 +22,7 @@ from tests.unit.requeststore.recorded import (
     METADATA_1,
     METADATA_2,
     NOW,
+    SERVER,
     STARTED,
     TRACE,
     RecordedStack,
@@ -278,6 +279,51 @@ async def test_what_was_found_before_the_search_was_given_up_is_told(recorded: R
     story = await store_of(recorded).story("r-1")
     assert [attempt.event.request_id for attempt in story.attempts] == ["r-1"]
     assert "Loki was not searched to the end of what it keeps: older attempts may be missing" in story.missing
+
+
+@pytest.mark.parametrize("first", [json_of(streams_of()), json_of(streams_of(METADATA_1))])
+async def test_slices_that_take_too_long_together_end_the_search(recorded: RecordedStack, first: httpx.Response) -> None:
+    """What the first of them had is told; without any it is an error, since nobody knows."""
+    answers = iter([first])
+    recorded.traces = {}
+
+    def later(_: httpx.Request):
+        return next(answers, None) or asyncio.Event().wait()
+
+    recorded.broken["loki"] = later
+    store = store_of(recorded, timeout=0.1)
+    if first.json()["data"]["result"]:
+        story = await store.story("r-1")
+        assert "Loki was not searched to the end of what it keeps: older attempts may be missing" in story.missing
+    else:
+        with pytest.raises(StoreError, match=r"Loki did not find it within 0\.1 s"):
+            await store.story("r-1")
+
+
+async def test_a_call_of_many_pairs_is_told_whole(recorded: RecordedStack) -> None:
+    """Each with the HTTP request around it, from one large answer."""
+    others = [each for each in INFERENCE["attributes"] if each["key"] not in {"mgeo.request.id", "mgeo.batch.id"}]
+    pairs = [
+        {**INFERENCE, "spanId": f"{index + 1:016x}", "attributes": [*others, attribute("mgeo.request.id", "stringValue", f"r-1:{index}")]}
+        for index in range(256)
+    ]
+    recorded.traces[TRACE] = trace_of(SERVER, *pairs)
+    story = await store_of(recorded).story("r-1")
+    assert [attempt.event.request_id for attempt in story.attempts] == [f"r-1:{index}" for index in range(256)]
+    assert {tuple(span.name for span in attempt.spans) for attempt in story.attempts} == {("POST /v1/match", "mgeo.inference")}
+    assert recorded.paths("jaeger").count(f"/api/v3/traces/{TRACE}") == 1
+    assert recorded.paths("prometheus") == ["/api/v1/query", "/api/v1/query", "/api/v1/query_range"]
+
+
+async def test_a_member_that_is_not_understood_is_left_out_of_its_batch(recorded: RecordedStack) -> None:
+    """It is of a version with more outcomes."""
+    recorded.broken["loki"] = lambda request: (
+        json_of(streams_of(METADATA_1, {**METADATA_2, "status": "perplexed"}))
+        if "batch_id" in request.url.params["query"]
+        else recorded._loki(request)
+    )
+    (attempt,) = (await store_of(recorded).story("r-1")).attempts
+    assert [member.request_id for member in attempt.batch.members] == ["r-1"]
 
 
 async def test_a_search_reads_records_as_summaries(recorded: RecordedStack) -> None:
