@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,11 @@ from service.requeststore.attempts import recorded_event
 from service.requeststore.base import RequestPage
 from service.requeststore.loki import place, quoted
 from service.requeststore.rows import summary
-from service.requeststore.time_slices import AHEAD
+from service.requeststore.time_slices import AHEAD, newest_first
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from service.requeststore.base import Search
     from service.requeststore.loki import LogRecord, LokiLogs
 
@@ -52,21 +55,34 @@ async def _newest(
     loki: LokiLogs, filters: list[str], window: tuple[int, int], limit: int, after: tuple[int, str, str] | None
 ) -> list[LogRecord]:
     """More than `limit` records that stand behind `after`, as far as there are so many; newest first."""
-    since, until = window
     found: list[LogRecord] = []
-    while since < until and len(found) <= limit:
-        records = await loki.inferences(filters, since_unix_ns=since, until_unix_ns=until, limit=limit + 1)
-        if len(records) <= limit:
-            return found + _behind(after, records)
-        # The oldest nanosecond may have been cut in two: it is read again, whole.
-        until = records[-1].unix_ns
-        whole = await loki.inferences(filters, since_unix_ns=until, until_unix_ns=until + 1)
-        found += _behind(after, (*(record for record in records if record.unix_ns > until), *whole))
+    try:
+        async with asyncio.timeout(loki.timeout):
+            for since, until in newest_first(*window):
+                async for record in _backward(loki, filters, (since, until), limit):
+                    if after is None or place(record) < after:
+                        found.append(record)
+                    if len(found) > limit:
+                        return found
+    except TimeoutError as error:
+        raise loki.too_slow() from error
     return found
 
 
-def _behind(after: tuple[int, str, str] | None, records: tuple[LogRecord, ...]) -> list[LogRecord]:
-    return [record for record in records if after is None or place(record) < after]
+async def _backward(loki: LokiLogs, filters: list[str], window: tuple[int, int], limit: int) -> AsyncIterator[LogRecord]:
+    """All records of a window, newest first, a little more than `limit` at a time."""
+    since, until = window
+    while since < until:
+        records = await loki.inferences(filters, since_unix_ns=since, until_unix_ns=until, limit=limit + 1)
+        cut = len(records) > limit
+        # The oldest nanosecond may have been cut in two: it is read again, whole.
+        until = records[-1].unix_ns if cut else since
+        for record in records:
+            if not cut or record.unix_ns > until:
+                yield record
+        if cut:
+            for record in await loki.inferences(filters, since_unix_ns=until, until_unix_ns=until + 1):
+                yield record
 
 
 def filters_of(search: Search) -> list[str]:

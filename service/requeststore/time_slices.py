@@ -20,9 +20,6 @@ _BEFORE_ID, _AFTER_ID = 60 * _NS, HOUR
 def time_slices(request_id: str, *, now_unix_ns: int, retention: float) -> Iterator[tuple[int, int]]:
     """Slices of time, each from its first nanosecond on and before its second: the id's own, then the newest first.
 
-    The first of the newest is an hour, the others are at most a day: a query over all that is kept would take long, and what
-    people look for is seldom old.
-
     Args:
         request_id: when it is a UUIDv7, it tells its own time.
         now_unix_ns: the wall clock.
@@ -32,11 +29,16 @@ def time_slices(request_id: str, *, now_unix_ns: int, retention: float) -> Itera
     made = uuid7_unix_ns(request_id.partition(":")[0])
     if made is not None and oldest < made < until:
         yield max(made - _BEFORE_ID, oldest), min(made + _AFTER_ID, until)
+    yield from newest_first(oldest, until)
+
+
+def newest_first(since: int, until: int) -> Iterator[tuple[int, int]]:
+    """An hour, then at most a day at a time: a query over all that is kept takes long, and what people look for is seldom old."""
     length = HOUR
-    while until > oldest:
-        since = max(until - length, oldest)
-        yield since, until
-        until, length = since, _DAY
+    while until > since:
+        start = max(until - length, since)
+        yield start, until
+        until, length = start, _DAY
 
 
 def together(moments: Iterable[int], *, within: int) -> list[tuple[int, int]]:

@@ -342,9 +342,17 @@ async def test_a_search_reads_records_as_summaries(recorded: RecordedStack) -> N
 
 async def test_a_record_that_is_not_understood_is_left_out_of_a_page(recorded: RecordedStack) -> None:
     """Of a version with more outcomes; and lines of anything else are none of inferences."""
-    recorded.broken["loki"] = lambda _: json_of(streams_of({**METADATA_1, "status": "perplexed"}, METADATA_2, {"request_id": "r-3"}))
+    recorded.broken["loki"] = within_its_time({**METADATA_1, "status": "perplexed"}, METADATA_2, {"request_id": "r-3"})
     page = await store_of(recorded).search(Search())
     assert [each.request_id for each in page.requests] == ["r-2"]
+
+
+async def test_a_search_that_takes_too_long_is_an_error(recorded: RecordedStack) -> None:
+    """All its slices together have the time of one answer."""
+    answers = iter([json_of(streams_of())])
+    recorded.broken["loki"] = lambda _: next(answers, None) or asyncio.Event().wait()
+    with pytest.raises(StoreError, match=r"^Loki did not find it within 0\.1 s$"):
+        await store_of(recorded, timeout=0.1).search(Search())
 
 
 async def test_a_search_outside_of_what_is_kept_asks_nobody(recorded: RecordedStack) -> None:
