@@ -24,6 +24,7 @@ from service.api.errors import ProblemMiddleware, exception_handlers
 from service.api.health import HealthApi, Limits
 from service.api.inference import InferenceApi
 from service.api.keys import KeyRing
+from service.api.links import StackLinks
 from service.api.middleware import RequestContextMiddleware
 from service.api.overview import OverviewApi
 from service.api.pages import Pages
@@ -100,7 +101,7 @@ def create_app(runtime: Runtime, *, announce: Callable[[], None] = lambda: None)
 
 def _routers(runtime: Runtime, keys: KeyRing, pages: Pages) -> Sequence[APIRouter]:
     settings, recording, pipeline = runtime.settings, runtime.recording, runtime.pipeline
-    renderer = StoryRenderer(settings.public_url)
+    renderer = StoryRenderer(settings.public_url, stack=StackLinks.of(settings))
     return [
         InferenceApi(
             pipeline=pipeline,

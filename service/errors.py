@@ -13,7 +13,8 @@
     ├── Unauthorized                   no API key, or a wrong one
     ├── RequestNotFound                nothing is known of this request_id
     ├── InvalidQuery                   a lookup or search that cannot be understood
-    ├── StoreError                     the embedded store cannot be read or written
+    ├── StoreError                     a store of requests cannot be read or written
+    │   └── BackendFailed              one store of the stack did not answer; says which and why
     ├── GpuUnavailable                 the GPUs cannot be read now; says why and what mends it
     └── StartupError                   the process cannot start; says which setting and which fix
         ├── SettingsError
@@ -164,7 +165,11 @@ class InvalidQuery(ServiceError):
 
 
 class StoreError(ServiceError):
-    """The embedded store cannot be opened, read or written."""
+    """A store of requests, embedded or of the stack, cannot be opened, read or written."""
+
+
+class BackendFailed(StoreError):
+    """Jaeger, Loki or Prometheus did not answer, or not with what was asked for; the message says which and why."""
 
 
 class GpuUnavailable(ServiceError):

@@ -13,13 +13,17 @@ from service.breaker import BreakerState
 from service.errors import ErrorType, ModelLoadError
 from service.inference import InferencePipeline
 from service.recording import Recording, database
+from service.requeststore.layered import LayeredRequestStore
 from service.requeststore.sqlite import SqliteRequestStore
+from service.requeststore.stack import StackRequestStore, stack_client, stack_wanted
 from service.telemetry import names
 from service.telemetry.gauges import observe_model, observe_value
 from service.worker import EXIT_DEVICE_FAILED, EXIT_WARMUP_FAILED, EXIT_WORKER_DYING, EXIT_WORKER_STUCK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    import httpx
 
     from service.model.base import Model, ModelInfo
     from service.requeststore.base import RequestStore
@@ -47,6 +51,7 @@ class Runtime:
     model: Model
     pipeline: InferencePipeline
     request_store: RequestStore
+    http: httpx.AsyncClient | None = None
 
     @property
     def recorder(self) -> Any:
@@ -72,6 +77,8 @@ class Runtime:
             await self.pipeline.stop(grace)
         finally:
             self.request_store.close()
+            if self.http is not None:
+                await self.http.aclose()
             # Native libraries look for leaks at the interpreter's end and would take what is frozen for one.
             gc.unfreeze()
 
@@ -134,8 +141,18 @@ def build(
     info = model.info
     observe_model(recording.meter, name=info.name, version=info.version, device=info.device)
     log.event(names.EventName.MODEL_LOADED, function=f"{info.name}@{info.version}")
-    store = SqliteRequestStore(database(recording.settings.data_dir), service=recording.telemetry.service)
-    return Runtime(settings=settings, recording=recording, model=model, pipeline=pipeline, request_store=store)
+    store, http = _request_store(recording)
+    return Runtime(settings=settings, recording=recording, model=model, pipeline=pipeline, request_store=store, http=http)
+
+
+def _request_store(recording: Recording) -> tuple[RequestStore, httpx.AsyncClient | None]:
+    """The embedded store, with the stack beside it when the settings name one, and the client it is asked with."""
+    settings, service = recording.settings, recording.telemetry.service
+    embedded = SqliteRequestStore(database(settings.data_dir), service=service)
+    if not stack_wanted(settings):
+        return embedded, None
+    http = stack_client()
+    return LayeredRequestStore(embedded, StackRequestStore.of(settings, http, service=service)), http
 
 
 @asynccontextmanager

@@ -156,6 +156,9 @@ class LookupSettings(BaseModel):
     loki_url: str | None = setting(None, "Loki's API. None: no log lines but those of the embedded store.")
     prometheus_url: str | None = setting(None, "Prometheus' API. None: a story says nothing of alerts and of metrics at its moment.")
     grafana_url: str | None = setting(None, "Grafana, as people reach it. None: links lead to our own pages.")
+    gateway_links: bool = setting(
+        False, "Whether the gateway stands at `MGEO_PUBLIC_URL`, so that links to Jaeger and Prometheus go through its paths."
+    )
     lookup_timeout: float = setting(
         5.0, "How long one of these stores may take; then the story says what is missing.", unit="seconds", gt=0, le=60
     )

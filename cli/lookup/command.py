@@ -38,7 +38,8 @@ def lookup(
       mgeo lookup ID --data-dir /srv/mgeo
 
     Without --url and --data-dir, the service on this machine is asked first, then the store in the data folder of the
-    settings is read. Addresses are kept as keyed hashes only: a search finds exactly the text that was sent.
+    settings and the stack they name (MGEO_JAEGER_URL, MGEO_LOKI_URL, MGEO_PROMETHEUS_URL). Addresses are kept as keyed
+    hashes only: a search finds exactly the text that was sent.
 
     Exit code 1 when nothing was found.
     """  # noqa: D301 -- the backspace character tells the help not to wrap what follows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
@@ -10,9 +11,10 @@ from cli.api_client import ServiceUnreachable
 from service.errors import InvalidInput, InvalidQuery, RequestNotFound, ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from cli.api_client import ApiClient, JsonAnswer
+    from service.api.story import StoryRenderer
     from service.requeststore.base import RequestStore
     from service.settings import Settings
 
@@ -83,40 +85,72 @@ class ApiSource:
 
 
 class StoreSource:
-    """The store in the data folder of the settings, read directly; no service need run. Raises StoreError when it cannot be read."""
+    """The store in the data folder of the settings, and the stack they name, asked directly; no service need run.
+
+    Raises StoreError when neither can be read.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._path = settings.data_dir / STORE_FILE
-        self.name = f"the store {self._path}"
+        stack = settings.jaeger_url or settings.loki_url
+        self.name = f"the store {self._path}" if self._path.is_file() or not stack else "the stack"
         self._settings = settings
 
     def story(self, request_id: str) -> Members:
         """Read and render as the API would."""
-        from service.api.story import StoryRenderer
 
-        return StoryRenderer(self._settings.public_url).story(asyncio.run(self._store().story(request_id)))
+        async def tell() -> Members:
+            async with self._store() as store:
+                return self._renderer().story(await store.story(request_id))
+
+        return asyncio.run(tell())
 
     def search(self, addresses: Sequence[str], limit: int) -> Members:
         """Hash the addresses as an inference does, and read."""
-        from service.api.story import StoryRenderer
         from service.requeststore.base import Search
 
-        store = self._store()
-        page = asyncio.run(store.search(Search(address_hashes=self._hashes(addresses), limit=limit)))
-        return StoryRenderer(self._settings.public_url).page(page)
+        async def find() -> Members:
+            async with self._store() as store:
+                return self._renderer().page(await store.search(Search(address_hashes=self._hashes(addresses), limit=limit)))
 
-    def _store(self) -> RequestStore:
+        return asyncio.run(find())
+
+    def _renderer(self) -> StoryRenderer:
+        from service.api.links import StackLinks
+        from service.api.story import StoryRenderer
+
+        return StoryRenderer(self._settings.public_url, stack=StackLinks.of(self._settings))
+
+    @asynccontextmanager
+    async def _store(self) -> AsyncIterator[RequestStore]:
+        from service.requeststore.layered import LayeredRequestStore
         from service.requeststore.sqlite import SqliteRequestStore
+        from service.requeststore.stack import StackRequestStore, stack_client, stack_wanted
         from service.telemetry.names import SERVICE_NAME
 
-        if not self._path.is_file():
-            raise SourceUnavailable(f"there is no store {self._path}")
-        return SqliteRequestStore(self._path, service=SERVICE_NAME)
+        async with stack_client() as client:
+            stack = StackRequestStore.of(self._settings, client)
+            store: RequestStore
+            if self._path.is_file():
+                embedded = SqliteRequestStore(self._path, service=SERVICE_NAME)
+                store = LayeredRequestStore(embedded, stack) if stack_wanted(self._settings) else embedded
+            elif stack.knows_requests:
+                store = stack
+            else:
+                raise SourceUnavailable(f"there is no store {self._path}")
+            try:
+                yield store
+            finally:
+                store.close()
 
     def _hashes(self, addresses: Sequence[str]) -> list[str]:
-        from service.hashing import AddressHasher, load_hash_key
+        from service.hashing import KEY_FILE, AddressHasher, load_hash_key
         from service.preprocessing import clean
 
+        folder = self._settings.data_dir
+        if self._settings.hash_key_file is None and not (folder / KEY_FILE).is_file():
+            # A new key would find nothing.
+            raise SourceUnavailable(f"{folder} has no hash key to find addresses by; name the service's with MGEO_HASH_KEY_FILE")
         hasher = AddressHasher(load_hash_key(self._settings.data_dir, self._settings.hash_key_file))
         longest = self._settings.max_address_length
         try:

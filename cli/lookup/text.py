@@ -74,8 +74,7 @@ def _attempt(attempt: Members) -> Iterator[str]:
     if outcome["advice"]:
         yield f"  {outcome['advice']}"
     if answer := attempt["answer"]:
-        shares = ", ".join(f"{name} {value:.3f}" for name, value in answer["probabilities"].items())
-        yield f"  {answer['label']}, similarity {answer['similarity']:.3f} ({shares})"
+        yield f"  {_answer(answer)}"
     if exception := outcome["exception"]:
         yield f"  {exception['type']}"
         for frame in exception["frames"]:
@@ -91,6 +90,12 @@ def _attempt(attempt: Members) -> Iterator[str]:
         yield f"  {json.dumps(log, ensure_ascii=False)}"
 
 
+def _answer(answer: Members) -> str:
+    similarity = "" if answer["similarity"] is None else f", similarity {answer['similarity']:.3f}"
+    shares = ", ".join(f"{name} {value:.3f}" for name, value in (answer["probabilities"] or {}).items())
+    return f"{answer['label']}{similarity}" + (f" ({shares})" if shares else "")
+
+
 def _facts(attempt: Members) -> Mapping[str, str]:
     model = attempt["model"]
     return {
@@ -102,7 +107,10 @@ def _facts(attempt: Members) -> Mapping[str, str]:
         "text": _text(attempt["text"]),
         "batch": _batch(attempt),
         "moment": _moment(attempt["moment"]),
+        "alerts": "; ".join(_alert(alert) for alert in attempt["moment"]["alerts"]),
+        "metrics": "; ".join(_point(point) for point in attempt["moment"]["points"]),
         "gpu": "; ".join(_gpu(device) for device in attempt["gpu"]),
+        "links": ", ".join(f"{name} {attempt['links'][name]}" for name in ("trace", "logs", "metrics") if name in attempt["links"]),
     }
 
 
@@ -128,7 +136,20 @@ def _batch(attempt: Members) -> str:
 def _moment(moment: Members) -> str:
     p95 = "" if moment["p95_ms"] is None else f", P95 {_ms(moment['p95_ms'])}"
     queue = "" if moment["queue_depth"] is None else f"; {moment['queue_depth']} were waiting when it joined the queue"
+    if moment["inferences"] is None:
+        return f"what else ran in the minute from {moment['minute']} is not known{queue}"
     return f"{moment['inferences']} inferences in the minute from {moment['minute']}, {moment['failed']} failed{p95}{queue}"
+
+
+def _alert(alert: Members) -> str:
+    severity = f" ({alert['severity']})" if alert["severity"] else ""
+    return f"{alert['name']}{severity} was firing, its condition true since {alert['since']}"
+
+
+def _point(point: Members) -> str:
+    device = f" of {point['device']}" if point["device"] else ""
+    side = "before" if point["distance_ms"] < 0 else "after"
+    return f"{point['name']}{device} {point['value']:.4g} ({_ms(abs(point['distance_ms']))} {side})"
 
 
 def _gpu(device: Members) -> str:

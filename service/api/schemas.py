@@ -210,7 +210,8 @@ class Story(BaseModel):
     attempts: list[dict[str, object]] = Field(
         description=(
             "Every inference under the id, oldest first: its outcome in words, answer, timeline of spans and stages "
-            "(milliseconds from the earliest), batch and its members, what else ran in that minute, log lines, and links. "
+            "(milliseconds from the earliest), batch and its members, what else ran in that minute (null where nobody can tell), the "
+            "alerts that fired then, the nearest points of queue, P95 and GPU with their distance, log lines, and links. "
             "Text stands in it only when it was captured."
         ),
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from service.api.links import StackLinks
 from service.api.timeline import timeline
 from service.api.wording import ERRORS, in_words
 from service.errors import Outcome
@@ -13,7 +15,7 @@ from service.telemetry.log_record import timestamp
 from service.telemetry.span_attributes import COUNTS_AGAINST_US
 
 if TYPE_CHECKING:
-    from service.requeststore.base import Attempt, BatchRecord, RequestPage, RequestStory, RequestSummary
+    from service.requeststore.base import Attempt, BatchRecord, Moment, RequestPage, RequestStory, RequestSummary
     from service.telemetry.event import AddressFacts, CapturedText, InferenceEvent
 
 Members = dict[str, Any]  # JSON
@@ -26,10 +28,12 @@ class StoryRenderer:
 
     Args:
         public_url: put before every link; empty for links that stay on this host.
+        stack: makes the links that lead into the stack; None: there are none.
     """
 
-    def __init__(self, public_url: str | None = None) -> None:
+    def __init__(self, public_url: str | None = None, *, stack: StackLinks | None = None) -> None:
         self._base = (public_url or "").rstrip("/")
+        self._stack = stack or StackLinks()
 
     def story(self, story: RequestStory) -> Members:
         """All attempts of a request."""
@@ -90,13 +94,7 @@ class StoryRenderer:
             "timeline_ms": length,
             "timeline": rows,
             "batch": None if attempt.batch is None else self._batch(attempt.batch),
-            "moment": {
-                "minute": timestamp(minute),
-                "inferences": attempt.moment.inferences,
-                "failed": attempt.moment.failed,
-                "p95_ms": None if attempt.moment.p95 is None else milliseconds(attempt.moment.p95),
-                "queue_depth": attempt.moment.queue_depth,
-            },
+            "moment": {"minute": timestamp(minute), **_moment(attempt.moment)},
             "gpu": [
                 {
                     "id": device.id,
@@ -112,6 +110,12 @@ class StoryRenderer:
                 "self": self.link(event.request_id),
                 "call": self.link(call_id(event.request_id)),
                 "same_minute": f"{self._base}/v1/requests?{around}",
+                **self._stack.of_request(
+                    request_id=event.request_id,
+                    trace_id=event.trace_id,
+                    in_jaeger=attempt.in_jaeger,
+                    unix_ns=event.started_unix_ns,
+                ),
             },
         }
 
@@ -152,14 +156,26 @@ def _answer(event: InferenceEvent) -> Members | None:
     answer = event.answer
     if event.outcome is not Outcome.SUCCESS or answer is None:
         return None
+    shares = {"not_match": answer.not_match, "partial_match": answer.partial_match, "exact_match": answer.exact_match}
+    # What was told from the log line alone has no probabilities.
     return {
         "label": answer.label,
-        "similarity": answer.similarity,
-        "probabilities": {
-            "not_match": answer.not_match,
-            "partial_match": answer.partial_match,
-            "exact_match": answer.exact_match,
-        },
+        "similarity": answer.similarity if math.isfinite(answer.similarity) else None,
+        "probabilities": shares if all(math.isfinite(share) for share in shares.values()) else None,
+    }
+
+
+def _moment(moment: Moment) -> Members:
+    return {
+        "inferences": moment.inferences,
+        "failed": moment.failed,
+        "p95_ms": None if moment.p95 is None else milliseconds(moment.p95),
+        "queue_depth": moment.queue_depth,
+        "alerts": [{"name": alert.name, "severity": alert.severity, "since": timestamp(alert.since_unix_ns)} for alert in moment.alerts],
+        "points": [
+            {"name": point.name, "value": point.value, "device": point.device, "distance_ms": milliseconds(point.distance)}
+            for point in moment.points
+        ],
     }
 
 

@@ -63,27 +63,58 @@ class BatchRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
-    """What else went on: the minute around the start, and the queue as the inference found it.
+class FiringAlert:
+    """An alert that fired when the inference began; `since_unix_ns` is when its condition began to hold."""
+
+    name: str
+    severity: str | None
+    since_unix_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricPoint:
+    """The point of a metric nearest to the start of the inference.
 
     Attributes:
-        inferences: inferences that started in the same UTC minute.
-        failed: those of them that count against the service (overloaded, timeout, error).
-        p95: 95th percentile of the duration of the successful ones, seconds; None without one.
-        queue_depth: inferences waiting when this one joined; None when it never did.
+        name: `mgeo_queue_depth`, `p95_seconds`, `hw_gpu_utilization`, `hw_gpu_memory_utilization`.
+        value: a count, seconds, or a ratio in [0, 1].
+        distance: seconds from the start to the point; negative before it.
+        device: `hw.id` of the GPU; None for what is of no device.
     """
 
-    inferences: int
-    failed: int
+    name: str
+    value: float
+    distance: float
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """What else went on: the minute around the start, the queue as the inference found it, alerts and metrics then.
+
+    Attributes:
+        inferences: inferences that started in the same UTC minute; None when it is not known.
+        failed: those of them that count against the service (overloaded, timeout, error); None when it is not known.
+        p95: 95th percentile of the duration of the successful ones, seconds; None without one.
+        queue_depth: inferences waiting when this one joined; None when it never did.
+        alerts: what fired, by name.
+        points: the nearest points of what Prometheus watches.
+    """
+
+    inferences: int | None
+    failed: int | None
     p95: float | None
     queue_depth: int | None
+    alerts: tuple[FiringAlert, ...] = ()
+    points: tuple[MetricPoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One inference under the id: a repeated request_id, or a pair of a batch call, has several.
 
-    `text` is None unless `capture_text` kept it; `service_instance` says which process served it.
+    `text` is None unless `capture_text` kept it; `service_instance` says which process served it; `in_jaeger` whether its trace
+    was found there, so that a link to it leads somewhere.
     """
 
     event: InferenceEvent
@@ -93,6 +124,7 @@ class Attempt:
     batch: BatchRecord | None
     moment: Moment
     text: CapturedText | None
+    in_jaeger: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

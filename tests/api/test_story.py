@@ -102,7 +102,15 @@ async def test_the_story_tells_everything_once(store):
         "addresses": {"address1": {"length": 18, "hash": "0" * 31 + "1"}, "address2": {"length": 16, "hash": "0" * 31 + "2"}},
         "text": {"captured": False},
         "timeline_ms": 12.5,
-        "moment": {"minute": "2026-11-22T08:00:00.000000Z", "inferences": 2, "failed": 1, "p95_ms": 12.5, "queue_depth": 3},
+        "moment": {
+            "minute": "2026-11-22T08:00:00.000000Z",
+            "inferences": 2,
+            "failed": 1,
+            "p95_ms": 12.5,
+            "queue_depth": 3,
+            "alerts": [],
+            "points": [],
+        },
         "gpu": [
             {"id": "0", "utilization": 0.42, "memory_usage_bytes": 2147483648, "memory_limit_bytes": 8589934592, "sample_age_ms": 300.0},
         ],
@@ -135,6 +143,7 @@ async def test_what_never_reached_the_model_has_neither_batch_nor_answer(store):
     assert attempt["addresses"] == {"address1": None, "address2": None}
     assert attempt["moment"] == {
         "minute": "2026-11-22T08:01:00.000000Z", "inferences": 1, "failed": 0, "p95_ms": None, "queue_depth": None,
+        "alerts": [], "points": [],
     }  # fmt: skip
 
 

@@ -47,6 +47,7 @@ PARENT_OF = {
     "RequestNotFound": "ServiceError",
     "InvalidQuery": "ServiceError",
     "StoreError": "ServiceError",
+    "BackendFailed": "StoreError",
     "GpuUnavailable": "ServiceError",
     "StartupError": "ServiceError",
     "SettingsError": "StartupError",

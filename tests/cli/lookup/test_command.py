@@ -71,6 +71,33 @@ def test_a_request_nobody_knows_is_exit_code_1_with_what_to_try(served, capsys, 
     assert f"  - the store {tmp_path / 'var' / 'telemetry.db'} does not know it\nWhat to check:\n  - is it mistyped?\n" in captured.err
 
 
+def test_a_stack_that_is_away_leaves_the_story_of_the_data_folder(served, capsys, monkeypatch):
+    """Which says what the stack would have added."""
+    monkeypatch.setenv("MGEO_JAEGER_URL", "http://127.0.0.1:9")
+    assert main(["lookup", served]) == 0
+    assert "missing: Jaeger cannot be reached (connection refused): the HTTP request around it is missing\n" in capsys.readouterr().out
+
+
+def test_a_stack_that_is_away_cannot_tell_without_a_data_folder(capsys, tmp_path, monkeypatch):
+    """It is no answer that nothing is known; and no key is made to find addresses by."""
+    monkeypatch.setenv("MGEO_LOKI_URL", "http://127.0.0.1:9")
+    assert main(["lookup", "r-1", "--data-dir", str(tmp_path / "none")]) == 1
+    assert capsys.readouterr().err == "mgeo: it was not found, but not all could be asked: Loki cannot be reached (connection refused)\n"
+    assert main(["lookup", "--address", "甲路", "--data-dir", str(tmp_path / "none")]) == 1
+    assert (
+        f"  - {tmp_path / 'none'} has no hash key to find addresses by; name the service's with MGEO_HASH_KEY_FILE\n"
+        in capsys.readouterr().err
+    )
+    assert not (tmp_path / "none").exists()
+
+
+def test_prometheus_alone_is_no_place_to_look(capsys, tmp_path, monkeypatch):
+    """It knows no single request."""
+    monkeypatch.setenv("MGEO_PROMETHEUS_URL", "http://127.0.0.1:9")
+    assert main(["lookup", "r-1", "--data-dir", str(tmp_path / "none")]) == 1
+    assert f"there is no store {tmp_path / 'none' / 'telemetry.db'}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("addresses", "count"),
     [(["甲路1号"], 1), (["甲路一号", " 甲路1号 "], 1), (["乙路"], 0), (["甲路1号", "乙路"], 0)],

@@ -47,7 +47,15 @@ ATTEMPT = {
         "error_type": None,
         "members": [{"request_id": f"r-{number}"} for number in range(1, 7)],
     },
-    "moment": {"minute": "2026-11-22T12:00:00.000000Z", "inferences": 120, "failed": 1, "p95_ms": 34.0, "queue_depth": 3},
+    "moment": {
+        "minute": "2026-11-22T12:00:00.000000Z",
+        "inferences": 120,
+        "failed": 1,
+        "p95_ms": 34.0,
+        "queue_depth": 3,
+        "alerts": [],
+        "points": [],
+    },
     "gpu": [{"id": "GPU-1", "utilization": 0.5, "memory_usage_bytes": 1, "memory_limit_bytes": 4, "sample_age_ms": 3.0}],
     "logs": [{"event": "mgeo.inference", "request_id": "r-1"}],
     "links": {},
@@ -159,6 +167,40 @@ def test_a_gpu_that_does_not_tell_its_utilisation_is_shown_without():
     """A nought would be a lie."""
     gpu = [{**ATTEMPT["gpu"][0], "utilization": None}]
     assert "  gpu      GPU-1 25% of memory\n" in story_text(story(attempt(gpu=gpu)))
+
+
+def test_what_the_stack_knows_is_shown():
+    """What fired then, the nearest points on either side, and where to see more."""
+    moment = {
+        **ATTEMPT["moment"],
+        "alerts": [
+            {"name": "SlowAnswers", "severity": "critical", "since": "2026-11-22T11:58:00Z"},
+            {"name": "Watchdog", "severity": None, "since": "2026-11-21T12:00:00Z"},
+        ],
+        "points": [
+            {"name": "hw_gpu_utilization", "value": 0.5, "device": "GPU-1", "distance_ms": 2500.0},
+            {"name": "mgeo_queue_depth", "value": 7.0, "device": None, "distance_ms": -4250.0},
+        ],
+    }
+    shown = story_text(story(attempt(moment=moment, links={"self": "/x", "trace": "http://j/t", "logs": "http://l/q"})))
+    assert (
+        "  alerts   SlowAnswers (critical) was firing, its condition true since 2026-11-22T11:58:00Z; "
+        "Watchdog was firing, its condition true since 2026-11-21T12:00:00Z\n"
+        "  metrics  hw_gpu_utilization of GPU-1 0.5 (2.50 s after); mgeo_queue_depth 7 (4.25 s before)\n"
+    ) in shown
+    assert "  links    trace http://j/t, logs http://l/q\n" in shown
+
+
+def test_what_a_log_line_alone_does_not_tell_is_left_out():
+    """No probabilities, no similarity, and no count of the minute."""
+    moment = {**ATTEMPT["moment"], "inferences": None, "failed": None, "p95_ms": None}
+    answer = {"label": "exact_match", "similarity": None, "probabilities": None}
+    lines = story_text(story(attempt(answer=answer, moment=moment))).splitlines()
+    assert lines[3] == "  exact_match"
+    assert (
+        "  moment   what else ran in the minute from 2026-11-22T12:00:00.000000Z is not known; 3 were waiting when it joined the queue"
+        in lines
+    )
 
 
 def test_a_timeline_of_no_length_is_shown():

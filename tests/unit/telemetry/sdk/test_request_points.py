@@ -50,17 +50,3 @@ def test_each_collection_is_shown_and_one_more_at_the_end(monkeypatch: pytest.Mo
     assert shown[-1][1].total() == 1
     times = [one[0] for one in shown if one is not None]
     assert times == sorted(times)
-
-
-def test_a_collection_is_shown_once_it_was_exported(grpc_receiver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is written down of it has left the process."""
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", grpc_receiver.endpoint)
-    arrived: list[int] = []
-    telemetry = setup(
-        instance_id="i", instance_name="n", version="1", on_collection=lambda _collection: arrived.append(len(grpc_receiver.metrics))
-    )
-    Instruments.of(telemetry.meter_provider.get_meter("mgeo"))
-    telemetry.meter_provider.force_flush()
-    assert telemetry.shutdown(20)
-
-    assert arrived == [1, 2]
