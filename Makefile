@@ -88,6 +88,14 @@ test-stack: $(VENV)/.dev stack ## the running native stack: every signal, lookup
 test-faults: $(VENV)/.dev stack ## every fault of the running stack for a minute each; about an hour
 	$(BIN)/python -m pytest -m faults --timeout 900
 
+# Readable to any user, since the programs in the containers are others; the folder keeps them from everybody else here.
+SECRETS := grafana_admin_password gateway_password ingest_token
+MAKE_SECRET := import os, secrets, sys; os.write(os.open(sys.argv[1], os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o444), secrets.token_urlsafe(24).encode())
+.PHONY: secrets
+secrets: ## make the passwords for `docker compose` that are missing, in secrets/
+	@install -d -m 700 secrets
+	@for file in $(SECRETS:%=secrets/%); do [ -e $$file ] || { $(PYTHON) -c '$(MAKE_SECRET)' $$file && echo "made $$file"; }; done
+
 # Training has packages of its own, in an environment of its own; two cores take about twenty minutes.
 .venv-model/.made: requirements.txt requirements-torch.txt model/requirements.txt $(filter .uv/bin/uv,$(UV))
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv-model

@@ -14,6 +14,7 @@ from cli.stack.profile import Profile
 
 if TYPE_CHECKING:
     from cli.stack.startup import Running, World
+    from cli.stack.state import State
 
 WATCH = 0.5
 """Seconds between two looks at supervisord, in the foreground."""
@@ -48,6 +49,7 @@ def up(
 
     Without --detach it stays until Ctrl-C or SIGTERM, and then ends everything.
     """  # noqa: D301 -- the backspace character tells the help not to wrap what follows
+    from cli.stack.ending import Ending
     from cli.stack.interrupts import Interrupted, interrupts
     from cli.stack.source import locate
     from cli.stack.startup import AlreadyRunning, Options, World, bring_up
@@ -57,48 +59,44 @@ def up(
         os.environ[CONFIG_FILE] = str(config.absolute())
     options = Options(profile=profile, gateway=gateway, bundle=bundle, settings=Settings.load(data_dir=data_dir, upstream=upstream))
     world = World(environ=dict(os.environ), locate=locate, say=_say, monotonic=time.monotonic, pause=time.sleep)
+    running = None
     with interrupts():
         try:
             running = bring_up(options, world)
+            _show(running.state)
+            _tell(running)
+            if detach:
+                return
+            _say("running until Ctrl-C or SIGTERM")
+            code = _watch(running, world)
         except AlreadyRunning as already:
             _show(already.state)
             raise
         except Interrupted:
-            _say("interrupted; everything that was started has ended")
-            raise typer.Exit(130) from None
-        _show(running.state)
-        _tell(running)
-        if not detach:
-            raise typer.Exit(_stay(running, world))
+            if running is None:
+                _say("interrupted; everything that was started has ended")
+                raise typer.Exit(130) from None
+            _say("ending")
+            code = 130 if detach else 0
+        _say(Ending(running.site.layout, monotonic=world.monotonic, pause=world.pause).end().text())
+    raise typer.Exit(code)
 
 
-def _stay(running: Running, world: World) -> int:
-    from cli.stack.ending import Ending
-    from cli.stack.interrupts import Interrupted
-
-    _say("running until Ctrl-C or SIGTERM")
+def _watch(running: Running, world: World) -> int:
+    """Return when supervisord has ended: 0 when it was meant to."""
     layout = running.site.layout
-    try:
-        while os.waitpid(running.supervisor_pid, os.WNOHANG)[0] == 0:
-            world.pause(WATCH)
-    except Interrupted:
-        _say("ending")
-        code = 0
-    else:
-        if not layout.state.exists():
-            _say("ended by `mgeo down`")
-            return 0
-        _say(f"supervisord ended by itself; its log is {layout.log('supervisord')}; ending the rest")
-        code = 1
-    _say(Ending(layout, monotonic=world.monotonic, pause=world.pause).end().text())
-    return code
+    while os.waitpid(running.supervisor_pid, os.WNOHANG)[0] == 0:
+        world.pause(WATCH)
+    if not layout.state.exists():
+        _say("ended by `mgeo down`")
+        return 0
+    _say(f"supervisord ended by itself; its log is {layout.log('supervisord')}; ending the rest")
+    return 1
 
 
-def _show(state: object) -> None:
+def _show(state: State) -> None:
     from cli.stack.report import look, table
-    from cli.stack.state import State
 
-    assert isinstance(state, State)
     print(table(look(state)), end="", flush=True)
 
 

@@ -44,6 +44,11 @@ class Layout:
         return self.run / "supervisord.conf"
 
     @property
+    def supervisor_output(self) -> Path:
+        """What supervisord prints before it has a log, such as that it does not understand its configuration."""
+        return self.logs / "supervisord.out"
+
+    @property
     def lock(self) -> Path:
         """Held while a stack comes up."""
         return self.run / "up.lock"

@@ -46,11 +46,21 @@ def wait_until_ready(
     control: Control,
     *,
     said: Callable[[str], Said],
+    alive: Callable[[], bool],
     monotonic: Callable[[], float],
     pause: Callable[[float], object],
     say: Callable[[str], object],
 ) -> None:
-    """Return when all are ready; `say` is told of each.
+    """Return when all are ready.
+
+    Args:
+        processes: whom to wait for.
+        control: of their supervisord.
+        said: what a process printed.
+        alive: whether supervisord runs; asked only while it does not answer.
+        monotonic: a clock, in seconds.
+        pause: waits so many seconds.
+        say: told of each process that is ready.
 
     Raises:
         NotReady: one ended, or was not ready in time; or supervisord ended.
@@ -62,6 +72,8 @@ def wait_until_ready(
         try:
             known = control.processes()
         except SupervisorGone as error:
+            if not alive():
+                raise NotReady(f"supervisord ended; {said(SUPERVISOR).text()}") from error
             if now > SUPERVISOR_DEADLINE:
                 raise NotReady(f"supervisord does not answer ({error}); {said(SUPERVISOR).text()}") from error
             pause(PAUSE)

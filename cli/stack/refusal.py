@@ -1,4 +1,4 @@
-"""What cannot be asked for together, said before anything starts. Pure."""
+"""What cannot be asked for together, and what had better not be, said before anything starts. Pure but for a look at files."""
 
 from __future__ import annotations
 
@@ -28,6 +28,20 @@ def refuse_bad_combinations(profile: Profile, settings: Settings, *, gateway: bo
     ]
     if problems:
         raise SettingsError("\n".join(["the stack cannot come up like this:", *(f"  - {problem}" for problem in problems)]))
+
+
+def exposures(settings: Settings, *, gateway: bool) -> Iterator[str]:
+    """A warning for each way in which the stack is more open than it need be."""
+    if not _loopback(settings.stack_host):
+        yield (
+            f"MGEO_STACK_HOST = {settings.stack_host}: the programs of the stack ask nobody for a password; "
+            "unset it, and use --gateway to reach them from elsewhere"
+        )
+    if gateway and settings.gateway_certificate_file is None and not _loopback(settings.gateway_host):
+        yield (
+            f"MGEO_GATEWAY_HOST = {settings.gateway_host}: the password travels in clear, unless something before the gateway ends TLS; "
+            "set MGEO_GATEWAY_CERTIFICATE_FILE and MGEO_GATEWAY_KEY_FILE"
+        )
 
 
 def _service_problems(profile: Profile, settings: Settings) -> Iterator[str]:

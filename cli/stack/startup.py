@@ -22,7 +22,7 @@ from cli.stack.plan import plan, program_names
 from cli.stack.ports import check_ports
 from cli.stack.profile import Profile
 from cli.stack.readiness import Said, wait_until_ready
-from cli.stack.refusal import refuse_bad_combinations
+from cli.stack.refusal import exposures, refuse_bad_combinations
 from cli.stack.site import Secrets, Site
 from cli.stack.state import State, read_state, write_private, write_state
 from cli.stack.supervisor import Control, SupervisorGone, configuration_text, start_supervisor
@@ -34,6 +34,7 @@ from service.file_lock import FileLock
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from cli.stack.process import Process
     from cli.stack.site import Found
     from service.settings import Settings
 
@@ -119,8 +120,8 @@ def bring_up(options: Options, world: World) -> Running:
     try:
         _none_running(layout, world)
         site = _site(options, layout, root, world)
-        warning = check_disk(options.profile, settings, layout.data_dir)
-        if warning:
+        outgrown = check_disk(options.profile, settings, layout.data_dir)
+        for warning in [*exposures(settings, gateway=options.gateway), *([outgrown] if outgrown else [])]:
             world.say(f"warning: {warning}")
         check_ports(plan(site))
         site, login = _with_login(site)
@@ -181,28 +182,74 @@ def _with_login(site: Site) -> tuple[Site, tuple[str, str] | None]:
 
 
 def _start(site: Site, login: tuple[str, str] | None, world: World) -> Running:
-    layout, processes = site.layout, plan(site)
-    state = State(profile=site.profile.value, socket=str(layout.control_socket()), password=secrets.token_urlsafe(18), processes=processes)
-    text = configuration_text(layout, processes, python=site.python, password=state.password, root=os.getuid() == 0)
-    before = {name: log_size(layout.log(name)) for name in (*state.names, SUPERVISOR)}
-    if site.profile is not Profile.AGENT:
+    scraped = site.profile is not Profile.AGENT
+    if scraped:
         prepare_prometheus(site)
+
+    def ready() -> None:
+        if scraped and write_running_instance(site):
+            world.say("warning: another process of mgeo serves from this data folder too; Prometheus shows the one of the stack")
+
+    state, pid = start(
+        plan(site),
+        profile=site.profile.value,
+        layout=site.layout,
+        python=site.python,
+        python_path=site.python_path,
+        world=world,
+        ready=ready,
+    )
+    return Running(site=site, state=state, supervisor_pid=pid, login=login)
+
+
+def start(
+    processes: tuple[Process, ...],
+    *,
+    profile: str,
+    layout: Layout,
+    python: str,
+    python_path: str,
+    world: World,
+    ready: Callable[[], None] = lambda: None,
+) -> tuple[State, int]:
+    """Start planned processes under a supervisord and wait until all are ready; what runs, and supervisord's process id.
+
+    Args:
+        processes: in the order in which they are started.
+        profile: what they make up, for `mgeo status`.
+        layout: the folders, which are there.
+        python: the interpreter of supervisord.
+        python_path: PYTHONPATH with which it finds this package.
+        world: what is needed from outside.
+        ready: called once all are ready.
+
+    Raises:
+        NotReady: one did not come up; then nothing runs.
+    """
+    state = State(profile=profile, socket=str(layout.control_socket()), password=secrets.token_urlsafe(18), processes=processes)
+    text = configuration_text(layout, processes, python=python, password=state.password, root=os.getuid() == 0)
+    before = {name: log_size(layout.log(name)) for name in (*state.names, SUPERVISOR)}
+
+    def said(name: str) -> Said:
+        printed = log_tail(layout.supervisor_output) if name == SUPERVISOR else []
+        return Said(log=layout.log(name), lines=[*printed, *log_tail(layout.log(name), skip=before[name])])
+
     write_private(layout.conf, text)
     write_state(layout, state)
     world.say(f"starting {', '.join(state.names)}")
     try:
-        pid = start_supervisor(layout, python=site.python, python_path=site.python_path, environment=world.environ)
+        pid = start_supervisor(layout, python=python, python_path=python_path, environment=world.environ)
         wait_until_ready(
             processes,
             Control(socket=state.socket, password=state.password),
-            said=lambda name: Said(log=layout.log(name), lines=log_tail(layout.log(name), skip=before[name])),
+            said=said,
+            alive=lambda: os.waitpid(pid, os.WNOHANG)[0] == 0,
             monotonic=world.monotonic,
             pause=world.pause,
             say=world.say,
         )
-        if site.profile is not Profile.AGENT and write_running_instance(site):
-            world.say("warning: another process of mgeo serves from this data folder too; Prometheus shows the one of the stack")
+        ready()
     except BaseException:
         Ending(layout, monotonic=world.monotonic, pause=world.pause).end()
         raise
-    return Running(site=site, state=state, supervisor_pid=pid, login=login)
+    return state, pid

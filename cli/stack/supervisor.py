@@ -94,7 +94,7 @@ def configuration_text(layout: Layout, processes: Sequence[Process], *, python: 
 
 def start_supervisor(layout: Layout, *, python: str, python_path: str, environment: Mapping[str, str]) -> int:
     """Start supervisord in a session of its own, so that it outlives this process and its terminal; its process id."""
-    output = os.fspath(layout.logs / "supervisord.out")
+    output = os.fspath(layout.supervisor_output)
     return os.posix_spawn(
         python,
         [python, "-P", "-m", "supervisor.supervisord", "--configuration", os.fspath(layout.conf)],
@@ -177,7 +177,10 @@ class _SocketTransport(xmlrpc.client.Transport):
         self._path = path
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:  # a name, as the library has it
-        return _SocketConnection(self._path, host)
+        # Kept where the library looks for what it must close.
+        connection = _SocketConnection(self._path, host)
+        self._connection = host, connection
+        return connection
 
 
 class _SocketConnection(http.client.HTTPConnection):
@@ -197,6 +200,7 @@ def _command(*words: str) -> str:
 
 def _value(value: object) -> str:
     text = os.fspath(value) if isinstance(value, os.PathLike) else str(value)
-    if any(character in text for character in "\n\r") or " ;" in text or " #" in text:
+    # It expands `%` once in some values and twice in others, and takes what follows ` ;` and ` #` for a comment.
+    if any(part in text for part in ("%", "\n", "\r", " ;", " #")):
         raise StartupError(f"MGEO_DATA_DIR: {text!r} has a character that supervisord's configuration cannot hold; choose another folder")
-    return text.replace("%", "%%")
+    return text

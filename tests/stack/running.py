@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
 from cli.stack.layout import Layout
 from cli.stack.state import read_state
 from cli.stack.supervisor import Control
-
 from tests.deadline import until
 from tests.stack.collector import ROOT, free_ports
 

@@ -53,7 +53,7 @@ def test_a_short_socket_in_a_folder_that_others_made_is_refused(tmp_path, monkey
 def test_a_data_folder_that_cannot_hold_the_run_folder_is_named(tmp_path):
     """As when a file has its name."""
     (tmp_path / "stack").touch()
-    with pytest.raises(StartupError, match="MGEO_DATA_DIR: .*/stack cannot be used"):
+    with pytest.raises(StartupError, match=r"MGEO_DATA_DIR: .*/stack cannot be used"):
         Layout(tmp_path).prepare()
 
 

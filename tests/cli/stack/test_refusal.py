@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cli.stack.profile import Profile
-from cli.stack.refusal import refuse_bad_combinations
+from cli.stack.refusal import exposures, refuse_bad_combinations
 from service.errors import SettingsError
 from service.settings import Settings
 
@@ -81,3 +81,24 @@ def test_all_reasons_are_told_at_once():
     """A line each."""
     words = refused(Profile.AGENT, port=0)
     assert [line[:12] for line in words.splitlines()] == ["the stack ca", "  - MGEO_POR", "  - --profil"]
+
+
+def test_loopback_exposes_nothing():
+    """As are the defaults."""
+    assert list(exposures(Settings.load(), gateway=True)) == []
+
+
+def test_a_stack_that_is_open_to_a_network_is_warned_of():
+    """It is allowed: a firewall may stand before it."""
+    warnings = list(exposures(Settings.load(stack_host="0.0.0.0", gateway_host="0.0.0.0"), gateway=True))
+    assert [warning.partition(";")[0] for warning in warnings] == [
+        "MGEO_STACK_HOST = 0.0.0.0: the programs of the stack ask nobody for a password",
+        "MGEO_GATEWAY_HOST = 0.0.0.0: the password travels in clear, unless something before the gateway ends TLS",
+    ]
+
+
+def test_a_gateway_with_a_certificate_may_be_open():
+    """And one that is not asked for does not matter."""
+    certificate = {"gateway_certificate_file": "/cert.pem", "gateway_key_file": "/key.pem"}
+    assert list(exposures(Settings.load(gateway_host="0.0.0.0", **certificate), gateway=True)) == []
+    assert list(exposures(Settings.load(gateway_host="0.0.0.0"), gateway=False)) == []

@@ -63,7 +63,7 @@ def test_the_run_folder_links_the_checkout_and_forgets_the_profile_before(tmp_pa
 
 def test_a_run_folder_that_cannot_be_written_is_named(tmp_path):
     """With the fix."""
-    with pytest.raises(StartupError, match="MGEO_DATA_DIR: .*missing.* cannot be used"):
+    with pytest.raises(StartupError, match=r"MGEO_DATA_DIR: .*missing.* cannot be used"):
         prepare_prometheus(site(data_dir=tmp_path / "missing", root=Path("/nowhere")))
 
 

@@ -1,0 +1,198 @@
+"""`mgeo up`, `mgeo status` and `mgeo down` with the real service and stand-ins for the programs that scrape it.
+
+The real programs run in tests/stack; these can be made to fail.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.main import main
+from cli.stack.layout import Layout
+from cli.stack.marked import SUPERVISOR, marked_processes
+from service.file_lock import FileLock
+from tests.deadline import until
+from tests.stack.collector import free_ports
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[3]
+STAND_IN = Path(__file__).with_name("stand_in.py").read_text()
+
+
+@pytest.fixture
+def layout(tmp_path, monkeypatch):
+    """Settings of a stack on free ports; whatever of it runs in the end is ended."""
+    ports = dict(zip(("PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT"), map(str, free_ports(3)), strict=True))
+    settings = {**ports, "MODEL": "fake", "GPU": "off", "DATA_DIR": str(tmp_path / "var")}
+    for name in ("prometheus", "alertmanager"):
+        program = tmp_path / name
+        program.write_text(f"#!{sys.executable} -S\n{STAND_IN}")
+        program.chmod(0o755)
+        settings[f"{name.upper()}_BINARY"] = str(program)
+    for name, value in settings.items():
+        monkeypatch.setenv(f"MGEO_{name}", value)
+    layout = Layout(tmp_path / "var")
+    yield layout
+    main(["down"])
+    assert running(layout) == []
+
+
+def running(layout):
+    return sorted(found.program for found in marked_processes(layout.run))
+
+
+def in_foreground(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "cli.main", "up", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        process_group=0,
+    )
+
+
+def test_a_stack_comes_up_is_looked_at_and_goes_down(layout, capsys):
+    """A second `up` says that it is there and starts nothing; a second `down` finds nothing and is content."""
+    assert main(["up", "--detach"]) == 0
+    shown, told = capsys.readouterr()
+    lines = shown.splitlines()
+    assert lines[0].split() == ["NAME", "VERSION", "ADDRESS", "PID", "MEMORY", "HEALTH"]
+    assert [line.split()[0] for line in lines[1:4]] == ["prometheus", "alertmanager", "service"]
+    assert all(line.endswith(" healthy") for line in lines[1:4])
+    assert lines[-1] == f"end it:    mgeo down --data-dir {layout.data_dir}"
+    assert "starting prometheus, alertmanager, service\n" in told
+
+    assert main(["status", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["name"], row["version"], row["healthy"]) for row in rows] == [
+        ("prometheus", "3.15.0", True),
+        ("alertmanager", "0.31.1", True),
+        ("service", "0.1.0", True),
+    ]
+    assert sorted(row["pid"] for row in rows) == sorted(found.pid for found in marked_processes(layout.run) if found.program != SUPERVISOR)
+
+    assert main(["up", "--detach"]) == 1
+    shown, told = capsys.readouterr()
+    assert shown.splitlines()[:1] == lines[:1]
+    assert "the stack is up already, profile lite; `mgeo status` shows it, `mgeo down` ends it" in told
+
+    assert main(["down"]) == 0
+    assert capsys.readouterr().out == "stopped: service, prometheus, alertmanager\n"
+    assert running(layout) == []
+    assert main(["down"]) == 0
+    assert capsys.readouterr().out == "nothing was running\n"
+
+
+def test_no_stack_has_no_status(layout, capsys):
+    """Exit code 1; an empty list for programs."""
+    assert main(["status"]) == 1
+    assert capsys.readouterr().err == f"no stack of {layout.data_dir} is up; `mgeo up` starts one\n"
+    assert main(["status", "--json"]) == 1
+    assert capsys.readouterr().out == "[]\n"
+
+
+def test_a_stack_that_lost_its_supervisor_is_ended_before_a_new_one_starts(layout, capsys):
+    """And status shows what is wrong until then."""
+    assert main(["up", "--detach"]) == 0
+    for found in marked_processes(layout.run):
+        if found.program == SUPERVISOR:
+            found.signal(signal.SIGKILL)
+    until(lambda: SUPERVISOR not in running(layout))
+    capsys.readouterr()
+    assert main(["status"]) == 1
+    assert "service: nobody supervises it; `mgeo down` ends what is left" in capsys.readouterr().out
+    assert main(["up", "--detach"]) == 0
+    assert "an earlier stack of this folder had lost its supervisor; stopped: service, prometheus, alertmanager" in capsys.readouterr().err
+
+
+def test_a_program_that_ends_at_once_fails_the_start_and_nothing_stays(layout, capsys, monkeypatch):
+    """Exit code 69, with its last words."""
+    monkeypatch.setenv("STAND_IN", "ends at once")
+    assert main(["up", "--detach"]) == 69
+    assert "did not come up: it ended as soon as it was started\nits last lines:\n  the configuration is bad\n" in capsys.readouterr().err
+    assert running(layout) == []
+
+
+def test_what_is_wrong_is_said_before_anything_starts(layout, capsys, monkeypatch, tmp_path):
+    """A combination; a start that is under way; a setting in a file."""
+    assert main(["up", "--profile", "agent"]) == 78
+    assert "add --upstream https://HOST:6006/otlp" in capsys.readouterr().err
+    layout.data_dir.mkdir()
+    layout.prepare()
+    lock = FileLock.take(layout.lock)
+    assert main(["up", "--detach"]) == 78
+    assert f"another `mgeo up` is at work in {layout.run}; wait for it, or end it" in capsys.readouterr().err
+    lock.release()
+    file = tmp_path / "mgeo.toml"
+    file.write_text("deadline = -1\n")
+    monkeypatch.setenv("MGEO_CONFIG_FILE", "replaced")
+    assert main(["up", "--config", str(file)]) == 78
+    assert "MGEO_DEADLINE = -1" in capsys.readouterr().err
+    assert running(layout) == []
+
+
+def test_a_lock_that_cannot_be_taken_is_named(layout, capsys):
+    """With the fix."""
+    layout.data_dir.mkdir()
+    layout.prepare()
+    layout.lock.mkdir()
+    assert main(["up", "--detach"]) == 78
+    assert f"{layout.lock} cannot be used" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_in_the_foreground_a_signal_ends_everything(layout, number):
+    """Exit code 0; Ctrl-C reaches the stack only through `mgeo up`."""
+    process = in_foreground()
+    try:
+        until(lambda: process.stderr.readline() == "running until Ctrl-C or SIGTERM\n")
+        os.killpg(process.pid, number)
+        _, told = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert (process.returncode, told) == (0, "ending\nstopped: service, prometheus, alertmanager\n")
+    assert running(layout) == []
+
+
+def test_a_signal_while_it_starts_ends_what_was_started(layout, monkeypatch):
+    """Exit code 130."""
+    monkeypatch.setenv("STAND_IN", "never ready")
+    process = in_foreground()
+    try:
+        until(lambda: running(layout) == ["alertmanager", "prometheus", "service", "supervisord"])
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert told.endswith("interrupted; everything that was started has ended\n")
+    assert running(layout) == []
+
+
+@pytest.mark.parametrize(("program", "code"), [("down", 0), ("kill", 1)])
+def test_in_the_foreground_the_end_of_supervisord_is_noticed(layout, program, code):
+    """By `mgeo down` it was meant; else the rest is ended too, so that whoever watches `mgeo up` can start it anew."""
+    process = in_foreground()
+    try:
+        until(lambda: process.stderr.readline() == "running until Ctrl-C or SIGTERM\n")
+        if program == "down":
+            assert main(["down"]) == 0
+        else:
+            next(found for found in marked_processes(layout.run) if found.program == SUPERVISOR).signal(signal.SIGKILL)
+        _, told = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == code
+    assert ("ended by `mgeo down`" in told) is (code == 0)
+    assert ("supervisord ended by itself" in told) is (code == 1)
+    assert running(layout) == []

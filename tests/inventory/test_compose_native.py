@@ -1,0 +1,63 @@
+"""The two ways to run the stack, side by side: what `mgeo up` gives a program, Compose gives it too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cli.stack.plan import plan
+from cli.stack.process import Process
+from cli.stack.profile import Profile
+from tests.cli.stack.sites import site
+
+ROOT = Path(__file__).parents[2]
+SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
+NATIVE: dict[str, Process] = {process.name: process for process in plan(site(Profile.FULL, gateway=True, grafana=True))}
+# A container has a network of its own, in which every program listens at its default port, and one mount a store.
+OF_THE_PLACE = ("_PORT", "_HOST", "_DIR")
+
+
+def flags(arguments: list[str]) -> set[str]:
+    return {argument.partition("=")[0] for argument in arguments if argument.startswith("-")}
+
+
+def test_both_run_the_same_programs() -> None:
+    """By the same names; besides, Compose has what containers need: a probe and an owner of volumes."""
+    assert set(SERVICES) - set(NATIVE) == {"collector-probe", "volume-owner"}
+    assert set(NATIVE) - set(SERVICES) == set()
+
+
+@pytest.mark.parametrize("name", ["prometheus", "alertmanager", "loki", "jaeger", "collector"])
+def test_a_program_gets_the_same_flags(name: str) -> None:
+    """But for where it listens, which is its default in a container."""
+    assert flags(SERVICES[name]["command"]) == flags(list(NATIVE[name].argv[1:])) - {"--web.listen-address"}
+
+
+@pytest.mark.parametrize("name", sorted(NATIVE))
+def test_a_program_gets_the_same_variables(name: str) -> None:
+    """But for what is its default in a container, and for what Grafana's image sets."""
+    native = {variable for variable in NATIVE[name].environment if not variable.startswith(("GF_", "PYTHON"))}
+    script = "\n".join(SERVICES[name].get("command", []))
+    compose = {*SERVICES[name].get("environment", {})}
+    defaults = {"MGEO_COLLECTOR_MEMORY_MIB", "MGEO_COLLECTOR_MEMORY_SPIKE_MIB", "MGEO_COLLECTOR_QUEUE_BYTES"}
+
+    missing = {
+        variable for variable in native - compose - defaults if not variable.endswith(OF_THE_PLACE) and f"export {variable}=" not in script
+    }
+    assert missing == set()
+
+
+def test_the_values_that_no_place_changes_are_the_same() -> None:
+    """Memory, the way telemetry is sent, the path below which Jaeger answers."""
+    shared = {
+        (name, variable): (str(SERVICES[name]["environment"][variable]), value)
+        for name, process in NATIVE.items()
+        for variable, value in process.environment.items()
+        if variable in {"GOMEMLIMIT", "OTEL_EXPORTER_OTLP_PROTOCOL", "MGEO_JAEGER_BASE_PATH", "MGEO_GRAFANA_PORT"}
+    }
+
+    assert len(shared) == 4
+    assert {key for key, (compose, native) in shared.items() if compose != native} == set()
