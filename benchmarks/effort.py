@@ -6,6 +6,31 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StackEffort:
+    """How much the running stack is given to do.
+
+    Attributes:
+        stored: requests that are stored when look-ups are timed, first few, then many.
+        fresh: requests that are followed from their answer until they are found everywhere.
+        spacing: seconds between two of these.
+        idle: seconds in which what the stack does by itself is measured.
+        load_rate: requests a second of the load whose CPU time is measured.
+        load_seconds: of it.
+        rounds: of look-ups, from which median and spread are taken.
+        look_ups: in each way and round.
+    """
+
+    stored: tuple[int, int]
+    fresh: int
+    spacing: float
+    idle: float
+    load_rate: float
+    load_seconds: float
+    rounds: int
+    look_ups: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
     """How often and how long is measured.
 
@@ -16,6 +41,7 @@ class Effort:
         requests: of one variant in one turn.
         seconds: of load where time is what counts.
         collections: full garbage collections that are asked for during that time.
+        stack: of the running stack.
     """
 
     warm_up: int
@@ -24,10 +50,29 @@ class Effort:
     requests: int
     seconds: float
     collections: int
+    stack: StackEffort
 
 
-FULL = Effort(warm_up=1000, rounds=11, turns=10, requests=100, seconds=20.0, collections=9)
-"""For figures that are written down; all benchmarks together take less than six minutes."""
+FULL = Effort(
+    warm_up=1000,
+    rounds=11,
+    turns=10,
+    requests=100,
+    seconds=20.0,
+    collections=9,
+    stack=StackEffort(
+        stored=(10_000, 500_000), fresh=120, spacing=0.5, idle=30.0, load_rate=100.0, load_seconds=60.0, rounds=5, look_ups=20
+    ),
+)
+"""For figures that are written down; all benchmarks but that of the stack together take less than six minutes."""
 
-QUICK = Effort(warm_up=100, rounds=2, turns=2, requests=100, seconds=3.0, collections=3)
+QUICK = Effort(
+    warm_up=100,
+    rounds=2,
+    turns=2,
+    requests=100,
+    seconds=3.0,
+    collections=3,
+    stack=StackEffort(stored=(1000, 3000), fresh=10, spacing=0.2, idle=3.0, load_rate=50.0, load_seconds=4.0, rounds=2, look_ups=5),
+)
 """To see whether it runs."""
