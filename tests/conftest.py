@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from service.telemetry.event import Clock
 from service.telemetry.sdk import setup
+from tests.stack.session import program, running_stack, stack_urls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,8 @@ hypothesis.settings.register_profile(
     "mgeo", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], derandomize=bool(os.environ.get("CI"))
 )
 hypothesis.settings.load_profile("mgeo")
+
+__all__ = ["program", "running_stack", "stack_urls"]  # fixtures, once for all folders
 
 OURS = ("OTEL_", "MGEO_")
 

@@ -86,6 +86,8 @@ def service(site: Site) -> Process:
         environment["MGEO_GRAFANA_URL"] = grafana_url(site).rstrip("/")
     if site.public_url is not None:
         environment["MGEO_PUBLIC_URL"] = site.public_url
+    if site.gateway:
+        environment["MGEO_GATEWAY_LINKS"] = "true"
     address = f"http://{authority(settings.host, settings.port)}"
     return Process(
         name="service",

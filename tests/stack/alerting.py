@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.deadline import until
-
-PROGRAM = "STACK_PROMETHEUS"
-"""Names the program where it is not on PATH."""
 
 CONFIG = """
 global: {evaluation_interval: 1s}
@@ -36,10 +31,8 @@ groups:
 
 
 @pytest.fixture
-def alerting_prometheus(tmp_path: Path) -> Iterator[str]:
+def alerting_prometheus(tmp_path: Path, program: Callable[[str], Path]) -> Iterator[str]:
     """Its address."""
-    program = os.environ.get(PROGRAM) or shutil.which("prometheus")
-    assert program, f"there is no prometheus on PATH; name it in {PROGRAM}"
     folder = tmp_path / "prometheus"
     folder.mkdir()
     (folder / "prometheus.yml").write_text(CONFIG)
@@ -54,7 +47,7 @@ def alerting_prometheus(tmp_path: Path) -> Iterator[str]:
         "--web.enable-otlp-receiver",
         "--log.level=warn",
     )
-    with subprocess.Popen([program, *flags]) as process:
+    with subprocess.Popen([str(program("prometheus")), *flags]) as process:
         try:
             until(lambda: _is_ready(f"http://{address}"))
             yield f"http://{address}"

@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from service.telemetry.ids import trace_id_of
-from tests.stack.conftest import INGEST_TOKEN
+from tests.stack.session import INGEST_TOKEN
 from tests.stack.running import Stack, eventually
 
 pytestmark = pytest.mark.stack

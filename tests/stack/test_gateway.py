@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.stack.conftest import INGEST_TOKEN, PASSWORD
+from tests.stack.session import INGEST_TOKEN, PASSWORD
 from tests.stack.running import Stack
 
 pytestmark = pytest.mark.stack

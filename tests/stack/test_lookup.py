@@ -31,10 +31,9 @@ from tests.deadline import until
 from tests.inference_events import SECOND, batch_of, success
 from tests.stack.alerting import alerting_prometheus
 from tests.stack.sender import Sender, StackUrls
-from tests.stack.urls import stack_urls
 from tests.stack.visible import until_visible
 
-__all__ = ["alerting_prometheus", "stack_urls"]
+__all__ = ["alerting_prometheus"]
 
 pytestmark = pytest.mark.stack
 
