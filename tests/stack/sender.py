@@ -63,7 +63,7 @@ class Nothing:
     def write(self, record) -> None:
         pass
 
-    def add(self, event) -> None:
+    def add(self, event: object, seq: int | None = None) -> None:
         pass
 
     def add_batch(self, event) -> None:

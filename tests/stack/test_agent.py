@@ -11,8 +11,8 @@ import pytest
 import trustme
 
 from service.telemetry.ids import trace_id_of
-from tests.stack.session import INGEST_TOKEN
 from tests.stack.running import Stack, eventually
+from tests.stack.session import INGEST_TOKEN
 
 pytestmark = pytest.mark.stack
 

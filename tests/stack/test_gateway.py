@@ -5,8 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.stack.session import INGEST_TOKEN, PASSWORD
 from tests.stack.running import Stack
+from tests.stack.session import INGEST_TOKEN, PASSWORD
 
 pytestmark = pytest.mark.stack
 
