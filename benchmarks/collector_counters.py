@@ -57,4 +57,5 @@ class CollectorCounters:
 def _samples(text: str) -> Iterator[tuple[str, float]]:
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            yield sample.name, sample.value
+            # The parser gives every counter this end, whatever the page calls it.
+            yield sample.name.removesuffix("_total"), sample.value

@@ -49,6 +49,7 @@ STORE_TIMEOUT = 900.0
 """Seconds the stores may take until they have everything."""
 
 LOOK_PAUSE = 0.05
+ANSWER_TIMEOUT = 60.0
 BURST_TIMEOUT = 120.0
 LOAD_TIMEOUT = 600.0
 
@@ -136,7 +137,9 @@ def run(effort: Effort) -> Report:
         embedded = running.enter_context(_reader(MGEO_DATA_DIR=str(stack.data_dir)))
         from_stack = running.enter_context(_reader(MGEO_DATA_DIR=str(stack.data_dir.with_name("empty")), **stack.urls))
         urls = {"embedded": f"http://127.0.0.1:{embedded.port}", "stack": f"http://127.0.0.1:{from_stack.port}"}
-        return report(_Bench(stack, urls, effort.stack).measure(), effort)
+        # One for all: to make a client takes longer than most questions.
+        client = running.enter_context(httpx.Client(trust_env=False, timeout=ANSWER_TIMEOUT))
+        return report(_Bench(stack, urls, client, effort.stack).measure(), effort)
 
 
 def _reader(**settings: str) -> ServerProcess:
@@ -146,9 +149,8 @@ def _reader(**settings: str) -> ServerProcess:
 class _Bench:
     """One stack, loaded step by step; `_sent` are the requests it has answered so far."""
 
-    def __init__(self, stack: NativeStack, reader_urls: Mapping[str, str], effort: StackEffort) -> None:
-        self._stack, self._readers, self._effort = stack, reader_urls, effort
-        self._collector = stack.url("collector_metrics_port")
+    def __init__(self, stack: NativeStack, reader_urls: Mapping[str, str], client: httpx.Client, effort: StackEffort) -> None:
+        self._stack, self._readers, self._client, self._effort = stack, reader_urls, client, effort
         self._known: dict[int, KnownRequest] = {}
         self._sent = 0
         self._before = self._counters()
@@ -239,7 +241,7 @@ class _Bench:
             "jaeger": (by_trace(stack.url("jaeger_query_port")), plain),
             "loki": (by_line(stack.url("loki_port")), traced),
         }
-        head = httpx.get(f"{stack.url('prometheus_port')}/api/v1/status/tsdb", timeout=30).raise_for_status().json()["data"]["headStats"]
+        head = self._client.get(f"{stack.url('prometheus_port')}/api/v1/status/tsdb").raise_for_status().json()["data"]["headStats"]
         return Stored(
             requests=self._sent,
             at=time.monotonic(),
@@ -252,7 +254,7 @@ class _Bench:
     def _flush_loki(self) -> None:
         """Have Loki write its open chunks, so that look-ups read what is stored and the disk has all of it."""
         chunks = [Path(self._stack.data_dir, "stack", "loki", "chunks")]
-        httpx.post(f"{self._stack.url('loki_port')}/flush", timeout=60).raise_for_status()
+        self._client.post(f"{self._stack.url('loki_port')}/flush").raise_for_status()
         sizes = [-1, allocated(chunks)]
         deadline = time.monotonic() + STORE_TIMEOUT
         while sizes[-1] != sizes[-2] and time.monotonic() < deadline:
@@ -273,7 +275,7 @@ class _Bench:
         return self._counters().accepted_logs - self._before.accepted_logs
 
     def _counters(self) -> CollectorCounters:
-        return CollectorCounters.parse(httpx.get(f"{self._collector}/metrics", timeout=30).raise_for_status().text)
+        return CollectorCounters.parse(self._client.get(f"{self._stack.url('collector_metrics_port')}/metrics").raise_for_status().text)
 
     def _memory(self) -> dict[str, int]:
         processes = self._stack.processes()
