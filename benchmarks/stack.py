@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 NUMBERS = range(300, 400)
 PROCESSES = ("collector", "prometheus", "loki", "jaeger", "alertmanager", "service")
 CONNECTIONS = 32
-PIECE = 320
+PIECE = 1000
 """Requests between two looks at how far the Collector is behind."""
 
-MOST_BEHIND = 640
-"""Requests that may be on their way to the Collector; the queues of the service have place for more than that."""
+MOST_BEHIND = 2000
+"""Requests that may be on their way to the Collector; the queues of the service have place for more than that, even of their spans."""
 
 STORE_TIMEOUT = 900.0
 """Seconds the stores may take until they have everything."""
@@ -111,6 +111,7 @@ class Measured:
         memory: bytes by process at the end of the load.
         few: with few requests stored.
         many: with many.
+        again: milliseconds of the same look-ups as with few, made once more with many.
         fill_rate: requests a second from few to many.
     """
 
@@ -119,6 +120,7 @@ class Measured:
     memory: Mapping[str, int]
     few: Stored
     many: Stored
+    again: Mapping[str, Sequence[float]]
     fill_rate: float
 
 
@@ -171,7 +173,8 @@ class _Bench:
         with_few = self._stored(*samples[0])
         rate = self._fill(many, keep)
         with_many = self._stored(*samples[1])
-        return Measured(fresh=fresh, cpu=cpu, memory=memory, few=with_few, many=with_many, fill_rate=rate)
+        again = self._look_up(*samples[0])
+        return Measured(fresh=fresh, cpu=cpu, memory=memory, few=with_few, many=with_many, again=again, fill_rate=rate)
 
     def _freshness(self) -> dict[str, list[float]]:
         stack, effort = self._stack, self._effort
@@ -232,6 +235,18 @@ class _Bench:
     def _stored(self, plain_numbers: Sequence[int], traced_numbers: Sequence[int]) -> Stored:
         stack = self._stack
         self._flush_loki()
+        head = self._client.get(f"{stack.url('prometheus_port')}/api/v1/status/tsdb").raise_for_status().json()["data"]["headStats"]
+        return Stored(
+            requests=self._sent,
+            at=time.monotonic(),
+            disk=disk_use(stack.data_dir),
+            series=head["numSeries"],
+            look_ups=self._look_up(plain_numbers, traced_numbers),
+            memory=self._memory(),
+        )
+
+    def _look_up(self, plain_numbers: Sequence[int], traced_numbers: Sequence[int]) -> dict[str, list[float]]:
+        stack = self._stack
         plain, traced = ([self._known[number] for number in numbers] for numbers in (plain_numbers, traced_numbers))
         ways = {
             "embedded": (by_story(self._readers["embedded"]), plain),
@@ -241,15 +256,7 @@ class _Bench:
             "jaeger": (by_trace(stack.url("jaeger_query_port")), plain),
             "loki": (by_line(stack.url("loki_port")), traced),
         }
-        head = self._client.get(f"{stack.url('prometheus_port')}/api/v1/status/tsdb").raise_for_status().json()["data"]["headStats"]
-        return Stored(
-            requests=self._sent,
-            at=time.monotonic(),
-            disk=disk_use(stack.data_dir),
-            series=head["numSeries"],
-            look_ups=time_in_turns(ways, rounds=self._effort.rounds),
-            memory=self._memory(),
-        )
+        return time_in_turns(ways, rounds=self._effort.rounds)
 
     def _flush_loki(self) -> None:
         """Have Loki write its open chunks, so that look-ups read what is stored and the disk has all of it."""
@@ -293,9 +300,9 @@ class _Bench:
 def report(measured: Measured, effort: Effort) -> Report:
     """Pure: the figures and tables of what was measured."""
     few, many = measured.few, measured.many
-    figures = [*_fresh_figures(measured), *_look_up_figures(few, many), *_disk_figures(few, many), *_process_figures(measured)]
+    figures = [*_fresh_figures(measured), *_look_up_figures(measured), *_disk_figures(few, many), *_process_figures(measured)]
     figures.append(Figure(number=380, name="stack.fill.requests_per_second", value=measured.fill_rate))
-    tables = (_fresh_table(measured), _look_up_table(few, many), _disk_table(few, many), _process_table(measured))
+    tables = (_fresh_table(measured), _look_up_table(measured), _disk_table(few, many), _process_table(measured))
     return Report(figures=tuple(figures), tables=tables, remarks=_remarks(measured, effort.stack))
 
 
@@ -334,26 +341,38 @@ def _fresh_table(measured: Measured) -> Table:
     return Table(title="From an answer until it can be looked up", header=("where", "p50, s", "p99, s", "longest, s"), rows=rows)
 
 
-def _look_up_figures(few: Stored, many: Stored) -> list[Figure]:
+def _look_up_figures(measured: Measured) -> list[Figure]:
     figures: list[Figure] = []
-    for number, name in zip(range(310, 340, 3), LOOK_UPS, strict=False):
-        with_few, with_many = Spread.of(few.look_ups[name]), Spread.of(many.look_ups[name])
+    for number, name in zip(range(310, 340, 5), LOOK_UPS, strict=True):
+        few, many, again = _look_ups(measured, name)
         figures += [
-            Figure(number=number, name=f"stack.look_up.{name}.few_milliseconds", value=with_few.median, spread=with_few.bounds),
-            Figure(number=number + 1, name=f"stack.look_up.{name}.many_milliseconds", value=with_many.median, spread=with_many.bounds),
-            Figure(number=number + 2, name=f"stack.look_up.{name}.many_to_few_ratio", value=with_many.median / with_few.median),
+            _milliseconds(number, f"stack.look_up.{name}.few_milliseconds", few),
+            _milliseconds(number + 1, f"stack.look_up.{name}.many_milliseconds", many),
+            Figure(number=number + 2, name=f"stack.look_up.{name}.many_to_few_ratio", value=many.median / few.median),
+            _milliseconds(number + 3, f"stack.look_up.{name}.again_milliseconds", again),
+            Figure(number=number + 4, name=f"stack.look_up.{name}.again_to_few_ratio", value=again.median / few.median),
         ]
     return figures
 
 
-def _look_up_table(few: Stored, many: Stored) -> Table:
-    spreads = {name: (Spread.of(few.look_ups[name]), Spread.of(many.look_ups[name])) for name in LOOK_UPS}
-    rows = tuple(
-        (LOOK_UPS[name], with_few.text(1), with_many.text(1), f"{with_many.median / with_few.median:.2f}")
-        for name, (with_few, with_many) in spreads.items()
-    )
-    header = ("way", f"ms with {few.requests} requests stored", f"ms with {many.requests}", "ratio")
-    return Table(title="One look-up", header=header, rows=rows)
+def _milliseconds(number: int, name: str, spread: Spread) -> Figure:
+    return Figure(number=number, name=name, value=spread.median, spread=spread.bounds)
+
+
+def _look_ups(measured: Measured, name: str) -> tuple[Spread, Spread, Spread]:
+    return Spread.of(measured.few.look_ups[name]), Spread.of(measured.many.look_ups[name]), Spread.of(measured.again[name])
+
+
+def _look_up_table(measured: Measured) -> Table:
+    rows: list[tuple[str, ...]] = []
+    for name, shown in LOOK_UPS.items():
+        few, many, again = _look_ups(measured, name)
+        rows.append(
+            (shown, few.text(1), many.text(1), f"{many.median / few.median:.2f}", again.text(1), f"{again.median / few.median:.2f}")
+        )
+    requests = measured.few.requests
+    header = ("way", f"ms with {requests} stored", f"ms with {measured.many.requests}", "ratio", f"of these, the first {requests}", "ratio")
+    return Table(title="One look-up", header=header, rows=tuple(rows))
 
 
 def _per_request(store: Store, few: Stored, many: Stored) -> float:
