@@ -45,7 +45,7 @@ def test_twenty_thousand_mixed_requests(stack: Stack) -> None:
 
 def test_while_requests_are_in_flight(stack: Stack) -> None:
     """The window ends at a collection; what comes after it is no difference."""
-    load = stack.start_load(rate=50, seconds=20, mix=MIX, seed=2)
+    load = stack.start_load(rate=50, seconds=60, mix=MIX, seed=2)
 
     found = stack.audit()
 
@@ -58,8 +58,8 @@ def test_across_a_restart(stack: Stack) -> None:
     """The counts of both lives are added up."""
     stack.load(rate=50, seconds=3, mix=MIX, seed=3)
     lives = len(stack.audit()["window"]["lives"])
-    stack.control.stop("service")
-    stack.control.start("service")
+    stack.stop("service")
+    stack.start("service")
     stack.wait_healthy("service")
     stack.load(rate=50, seconds=3, mix=MIX, seed=4)
 
@@ -108,11 +108,11 @@ def test_what_loki_and_jaeger_lack_is_named(stack: Stack, tmp_path: Path) -> Non
 
 def test_a_store_that_is_away_is_no_difference(stack: Stack) -> None:
     """It is named, with an exit code of its own; the others are compared."""
-    stack.control.stop("loki")
+    stack.stop("loki")
     try:
         done = stack.mgeo("audit", "--json", check=False, **stack.lookup_variables)
     finally:
-        stack.control.start("loki")
+        stack.start("loki")
         stack.wait_healthy("loki")
 
     found = json.loads(done.stdout)
