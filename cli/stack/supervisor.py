@@ -149,6 +149,14 @@ class Control:
         """
         self._call("stopProcess", name, False)
 
+    def start(self, name: str) -> None:
+        """Start a process that was stopped, and keep it alive again. Returns at once.
+
+        Raises:
+            SupervisorGone: it does not answer, or the process runs already.
+        """
+        self._call("startProcess", name, False)
+
     def shut_down(self) -> None:
         """End supervisord.
 

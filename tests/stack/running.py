@@ -144,6 +144,15 @@ class Stack:
         """The process id of one program; None while it does not run."""
         return self.control.processes()[name].pid
 
+    def stop(self, name: str) -> None:
+        """Stop a program in good order, and wait for its end; it stays away."""
+        self.control.stop(name)
+        until(lambda: self.pid(name) is None, deadline=60)
+
+    def start(self, name: str) -> None:
+        """Start a program that was stopped."""
+        self.control.start(name)
+
     def kill(self, name: str) -> None:
         """Kill a program with -9; supervisord starts it again."""
         pid = self.pid(name)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MIX = "valid=0.8,invalid=0.08,oversized=0.02,cancelled=0.05,batch=0.05"
 STORES = ("prometheus", "loki", "jaeger", "embedded")
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 
 def agree(found: dict[str, Any]) -> None:
@@ -29,23 +29,25 @@ def agree(found: dict[str, Any]) -> None:
         assert found[name] == found["served"], name
 
 
+@pytest.mark.faults
 def test_twenty_thousand_mixed_requests(stack: Stack) -> None:
     """Of every kind, single and in batches: difference 0, by outcome, in every store."""
     before = stack.audit()["served"]["total"]
     report = stack.load(rate=200, seconds=100, mix=MIX, seed=20_000)
-    assert report["sent"] > 19_000
 
     found = stack.audit()
 
     agree(found)
+    assert found["served"]["total"] - before >= 20_000
     assert found["served"]["total"] - before >= report["inferences_by_outcome"]["success"]
     assert found["served"]["invalid"] > 0
     assert found["served"]["cancelled"] > 0
 
 
+@pytest.mark.stack
 def test_while_requests_are_in_flight(stack: Stack) -> None:
     """The window ends at a collection; what comes after it is no difference."""
-    load = stack.start_load(rate=50, seconds=20, mix=MIX, seed=2)
+    load = stack.start_load(rate=50, seconds=60, mix=MIX, seed=2)
 
     found = stack.audit()
 
@@ -54,12 +56,13 @@ def test_while_requests_are_in_flight(stack: Stack) -> None:
     load.report()
 
 
+@pytest.mark.stack
 def test_across_a_restart(stack: Stack) -> None:
     """The counts of both lives are added up."""
     stack.load(rate=50, seconds=3, mix=MIX, seed=3)
     lives = len(stack.audit()["window"]["lives"])
-    stack.control.stop("service")
-    stack.control.start("service")
+    stack.stop("service")
+    stack.start("service")
     stack.wait_healthy("service")
     stack.load(rate=50, seconds=3, mix=MIX, seed=4)
 
@@ -70,6 +73,7 @@ def test_across_a_restart(stack: Stack) -> None:
     assert found["window"]["restarts"] >= 1
 
 
+@pytest.mark.stack
 def test_a_range(stack: Stack) -> None:
     """Only what ended in it is compared; the output says where it was cut."""
     stack.load(rate=50, seconds=3, mix=MIX, seed=5)
@@ -82,6 +86,7 @@ def test_a_range(stack: Stack) -> None:
     assert found["window"]["since"] is None or found["window"]["since"] >= whole["window"]["until"]
 
 
+@pytest.mark.faults
 def test_what_loki_and_jaeger_lack_is_named(stack: Stack, tmp_path: Path) -> None:
     """Here by a copy of the embedded store that claims a span neither of them ever got."""
     stack.load(rate=20, seconds=2, seed=6)
@@ -106,13 +111,14 @@ def test_what_loki_and_jaeger_lack_is_named(stack: Stack, tmp_path: Path) -> Non
     shutil.rmtree(folder)
 
 
+@pytest.mark.faults
 def test_a_store_that_is_away_is_no_difference(stack: Stack) -> None:
     """It is named, with an exit code of its own; the others are compared."""
-    stack.control.stop("loki")
+    stack.stop("loki")
     try:
         done = stack.mgeo("audit", "--json", check=False, **stack.lookup_variables)
     finally:
-        stack.control.start("loki")
+        stack.start("loki")
         stack.wait_healthy("loki")
 
     found = json.loads(done.stdout)

@@ -1,6 +1,6 @@
 """What happens when parts of the running stack break, under load: every request is answered, and nothing is lost.
 
-`make test-stack` runs each kind of fault on all stores at once and briefly; `make test-faults` runs each store alone, for a minute.
+`make test-faults` runs each kind of fault on all stores at once and briefly, and on each store alone for a minute.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ AFTER = 5.0
 @contextmanager
 def stopped(stack: Stack, name: str) -> Iterator[None]:
     """Stopped in good order, and started again."""
-    stack.control.stop(name)
+    stack.stop(name)
     yield
-    stack.control.start(name)
+    stack.start(name)
 
 
 @contextmanager
@@ -115,7 +115,7 @@ def figures(request: pytest.FixtureRequest) -> Callable[[str, float], None]:
     return note
 
 
-@pytest.mark.stack
+@pytest.mark.faults
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", FAULTS)
 def test_all_stores_and_the_collector_failing_at_once_cost_nothing(stack: Stack, kind: str, figures: Callable[[str, float], None]) -> None:
@@ -140,7 +140,6 @@ def test_one_of_them_failing_for_a_minute_costs_nothing(stack: Stack, name: str,
     under_load(stack, lambda: FAULTS[kind](stack, name), seconds=60.0, figures=figures)
 
 
-@pytest.mark.stack
 @pytest.mark.faults
 @pytest.mark.timeout(600)
 def test_the_service_killed_under_load_accounts_for_what_was_open(stack: Stack) -> None:
@@ -158,18 +157,17 @@ def test_the_service_killed_under_load_accounts_for_what_was_open(stack: Stack) 
     assert found["unflushed"] >= 0
 
 
-@pytest.mark.stack
 @pytest.mark.faults
 @pytest.mark.timeout(600)
 def test_a_full_disk_under_the_collectors_queue_costs_nothing(stack: Stack, tmp_path: Path, figures: Callable[[str, float], None]) -> None:
     """Loki is away until the queue's disk is full; then the Collector refuses, and the service's spool keeps what comes."""
     folder = stack.data_dir / "stack" / "collector"
-    stack.control.stop("collector")
+    stack.stop("collector")
     aside = folder.with_name("collector.aside")
     folder.rename(aside)
     try:
         with small_disk(folder, 3_000_000):
-            stack.control.start("collector")
+            stack.start("collector")
             stack.wait_healthy("collector")
             load = stack.start_load(rate=RATE, seconds=40, mix=MIX)
             with stopped(stack, "loki"), stopped(stack, "jaeger"):
@@ -180,12 +178,12 @@ def test_a_full_disk_under_the_collectors_queue_costs_nothing(stack: Stack, tmp_
             assert report["outcomes"].get("unreachable", 0) == 0
             found = stack.audit(settle=180.0)
             assert found["difference"] == 0, found
-            stack.control.stop("collector")
+            stack.stop("collector")
     finally:
         if not any(folder.iterdir() if folder.exists() else ()):
             folder.rmdir()
         aside.rename(folder)
-        stack.control.start("collector")
+        stack.start("collector")
         stack.wait_healthy("collector")
 
 
@@ -195,7 +193,6 @@ def disk_is_full(folder: Path) -> bool:
     return usage.f_bavail * usage.f_frsize < 300_000
 
 
-@pytest.mark.stack
 @pytest.mark.faults
 @pytest.mark.timeout(600)
 def test_a_spool_six_hours_old_is_taken_behind_fresh_data(stack: Stack) -> None:

@@ -270,7 +270,15 @@ async def test_success(start, gate):
                 }
             ],
         },
-        "moment": {"minute": "2026-02-02T02:40:00.000000Z", "inferences": 1, "failed": 0, "p95_ms": 250.0, "queue_depth": 0},
+        "moment": {
+            "minute": "2026-02-02T02:40:00.000000Z",
+            "inferences": 1,
+            "failed": 0,
+            "p95_ms": 250.0,
+            "queue_depth": 0,
+            "alerts": [],
+            "points": [],
+        },
         "gpu": [],
         "logs": [line],
         "links": {
@@ -380,7 +388,15 @@ async def test_invalid(start):
         "timeline_ms": 0.0,
         "timeline": ["mgeo.inference 0 + 0", "  read 0 + 0", "  clean 0 + 0"],
         "batch": None,
-        "moment": {"minute": "2026-02-02T02:40:00.000000Z", "inferences": 1, "failed": 0, "p95_ms": None, "queue_depth": None},
+        "moment": {
+            "minute": "2026-02-02T02:40:00.000000Z",
+            "inferences": 1,
+            "failed": 0,
+            "p95_ms": None,
+            "queue_depth": None,
+            "alerts": [],
+            "points": [],
+        },
         "gpu": [],
         "logs": [line],
         "links": {
@@ -503,7 +519,15 @@ async def test_overloaded(start, gate):
         "timeline_ms": 0.0,
         "timeline": ["mgeo.inference 0 + 0", "  read 0 + 0", "  clean 0 + 0"],
         "batch": None,
-        "moment": {"minute": "2026-02-02T02:40:00.000000Z", "inferences": 1, "failed": 1, "p95_ms": None, "queue_depth": 1},
+        "moment": {
+            "minute": "2026-02-02T02:40:00.000000Z",
+            "inferences": 1,
+            "failed": 1,
+            "p95_ms": None,
+            "queue_depth": 1,
+            "alerts": [],
+            "points": [],
+        },
         "gpu": [],
         "logs": [line],
         "links": {
@@ -674,7 +698,15 @@ async def test_timeout(start, gate):
                 }
             ],
         },
-        "moment": {"minute": "2026-02-02T02:40:00.000000Z", "inferences": 1, "failed": 1, "p95_ms": None, "queue_depth": 0},
+        "moment": {
+            "minute": "2026-02-02T02:40:00.000000Z",
+            "inferences": 1,
+            "failed": 1,
+            "p95_ms": None,
+            "queue_depth": 0,
+            "alerts": [],
+            "points": [],
+        },
         "gpu": [],
         "logs": [line],
         "links": {
@@ -846,7 +878,15 @@ async def test_cancelled(start, gate):
                 }
             ],
         },
-        "moment": {"minute": "2026-02-02T02:40:00.000000Z", "inferences": 1, "failed": 0, "p95_ms": None, "queue_depth": 0},
+        "moment": {
+            "minute": "2026-02-02T02:40:00.000000Z",
+            "inferences": 1,
+            "failed": 0,
+            "p95_ms": None,
+            "queue_depth": 0,
+            "alerts": [],
+            "points": [],
+        },
         "gpu": [],
         "logs": [line],
         "links": {
@@ -1019,7 +1059,15 @@ async def test_error(start, gate):
                 }
             ],
         },
-        "moment": {"minute": "2026-02-02T02:40:00.000000Z", "inferences": 1, "failed": 1, "p95_ms": None, "queue_depth": 0},
+        "moment": {
+            "minute": "2026-02-02T02:40:00.000000Z",
+            "inferences": 1,
+            "failed": 1,
+            "p95_ms": None,
+            "queue_depth": 0,
+            "alerts": [],
+            "points": [],
+        },
         "gpu": [],
         "logs": [line],
         "links": {

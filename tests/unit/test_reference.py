@@ -73,7 +73,7 @@ def test_the_pages_are_written_once(tmp_path: Path, capsys: pytest.CaptureFixtur
     """With their folder; a second time there is nothing to write."""
     assert main([], tmp_path) == 0
     assert capsys.readouterr().out.splitlines() == [
-        f"wrote {name}" for name in ("docs/telemetry.md", "docs/configuration.md", "docs/log-schema.json")
+        f"wrote {name}" for name in ("docs/telemetry.md", "docs/configuration.md", "docs/log-schema.json", "otel-collector/redaction.yaml")
     ]
     assert (tmp_path / "docs/telemetry.md").read_text(encoding="utf-8") == telemetry_page()
 
