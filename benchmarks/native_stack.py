@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from service.stack_settings import StackPortSettings
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -21,23 +23,7 @@ UP_TIMEOUT = 3600.0
 """Seconds `mgeo up` may take; it builds the programs when they are nowhere on this machine."""
 
 COMMAND_TIMEOUT = 300.0
-PORTS = (
-    "port",
-    "collector_grpc_port",
-    "collector_http_port",
-    "collector_metrics_port",
-    "collector_health_port",
-    "prometheus_port",
-    "alertmanager_port",
-    "loki_port",
-    "loki_grpc_port",
-    "jaeger_query_port",
-    "jaeger_query_grpc_port",
-    "jaeger_otlp_port",
-    "jaeger_metrics_port",
-    "jaeger_health_port",
-    "grafana_port",
-)
+PORTS = ("port", *(name for name in StackPortSettings.model_fields if name.endswith("_port")))
 """The settings of every port that is taken."""
 
 

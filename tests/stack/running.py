@@ -18,28 +18,11 @@ import httpx
 from cli.stack.layout import Layout
 from cli.stack.state import read_state
 from cli.stack.supervisor import Control
+from service.stack_settings import StackPortSettings
 from tests.deadline import until
 from tests.stack.collector import ROOT, free_ports
 
-PORTS = (
-    "port",
-    "collector_grpc_port",
-    "collector_http_port",
-    "collector_ingest_port",
-    "collector_metrics_port",
-    "collector_health_port",
-    "prometheus_port",
-    "alertmanager_port",
-    "loki_port",
-    "loki_grpc_port",
-    "jaeger_query_port",
-    "jaeger_query_grpc_port",
-    "jaeger_otlp_port",
-    "jaeger_metrics_port",
-    "jaeger_health_port",
-    "grafana_port",
-    "gateway_port",
-)
+PORTS = ("port", *(name for name in StackPortSettings.model_fields if name.endswith("_port")))
 # Collections as often as tests have patience for; every other setting is the default.
 QUICK = {"OTEL_METRIC_EXPORT_INTERVAL": "2000", "OTEL_BSP_SCHEDULE_DELAY": "500", "OTEL_BLRP_SCHEDULE_DELAY": "500"}
 
