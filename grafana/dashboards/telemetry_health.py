@@ -10,7 +10,7 @@ from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 
 from grafana.dashboards import foreign_metrics, limits, palette
 from grafana.dashboards.data_source import PROMETHEUS
-from grafana.dashboards.panel import CURVE_HEIGHT, columns, curves, rows, stacked, steps, tile, words
+from grafana.dashboards.panel import CURVE_HEIGHT, color, columns, curves, rows, stacked, steps, tile, words
 from grafana.dashboards.query import (
     CHOSEN,
     INSTANCE_LABEL,
@@ -40,7 +40,9 @@ def telemetry_health() -> Iterator[stat.Panel | table.Panel | timeseries.Panel]:
     yield _programs().span(5)
     yield _fullest_queue().span(3)
     yield _instances().span(16)
-    for panel in (_collector_queue(), _service_queue(), _collector_losses(), _service_losses()):
+    for panel in (_collector_queue(), _spool(), _service_queue()):
+        yield panel.span(8)
+    for panel in (_collector_losses(), _service_losses()):
         yield panel.span(12)
 
 
@@ -127,6 +129,32 @@ def _collector_losses() -> timeseries.Panel:
         ],
         unit="cps",
     ).no_value("none")
+
+
+def _spool() -> timeseries.Panel:
+    return (
+        curves(
+            "Service: waiting on disk",
+            "Bytes in the spool of each instance, which grows while the Collector is away; dashed, on the right, the age of the oldest.",
+            PROMETHEUS,
+            [
+                over_time(f"max by ({INSTANCE_LABEL}) ({series(names.SPOOL_SIZE)})", template(INSTANCE_LABEL)),
+                over_time(f"max({series(names.SPOOL_AGE)})", "age"),
+            ],
+            unit="bytes",
+        )
+        .no_value("no data")
+        .override_by_name(
+            "age",
+            [
+                color(palette.WARNING),
+                DynamicConfigValue(id_val="unit", value="s"),
+                DynamicConfigValue(id_val="custom.axisPlacement", value="right"),
+                DynamicConfigValue(id_val="custom.lineStyle", value={"fill": "dash", "dash": [10, 10]}),
+                DynamicConfigValue(id_val="custom.fillOpacity", value=0),
+            ],
+        )
+    )
 
 
 def _service_queue() -> timeseries.Panel:

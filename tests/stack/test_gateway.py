@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 
-from tests.stack.running import Stack
+from tests.stack.running import Stack, eventually
 from tests.stack.session import INGEST_TOKEN, PASSWORD
 
 pytestmark = pytest.mark.stack
@@ -55,7 +57,12 @@ def test_a_story_behind_the_gateway_links_only_to_what_exists(stack: Stack) -> N
     login = ("mgeo", PASSWORD)
     made = httpx.post(f"{base}/v1/match", json={"address1": "甲路1号", "address2": "甲路1号"}, auth=login, timeout=30).json()
     with httpx.Client(auth=login, timeout=30) as client:
-        page = client.get(f"{base}/v1/requests/{made['request_id']}", headers={"Accept": "application/json"})
-        links = [link for attempt in page.json()["attempts"] for link in attempt["links"].values() if isinstance(link, str)]
 
+        def story() -> dict[str, Any] | None:
+            answer = client.get(f"{base}/v1/requests/{made['request_id']}", headers={"Accept": "application/json"})
+            return answer.json() if answer.status_code == 200 and not answer.json()["missing"] else None
+
+        links = [link for attempt in eventually(story)["attempts"] for link in attempt["links"].values() if isinstance(link, str)]
+
+        assert links
         assert {link: client.get(httpx.URL(base).join(link)).status_code for link in links} == dict.fromkeys(links, 200)
