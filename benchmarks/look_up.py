@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from benchmarks.known_requests import KnownRequest
 
-AROUND_NS = 60_000_000_000
+AROUND_NS = 1_000_000_000
 """How far before and after a request Loki is searched for it, as the service searches where it knows the time."""
 
 SPANS = frozenset({"POST /v1/match", "mgeo.inference", "mgeo.batch"})

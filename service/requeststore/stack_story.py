@@ -46,10 +46,10 @@ _LACKING_BESIDE = {JAEGER: "the HTTP request around it is missing", PROMETHEUS: 
 
 _NS = 1_000_000_000
 _MINUTE_NS = 60 * _NS
-# A record has the time of its inference's start; rounding and a step of the clock are the rest.
-_MARGIN = 60 * _NS
-# A member began to wait before its batch ran, at most the longest deadline before.
-_LONGEST_WAIT = 600 * _NS
+# A record has the time of its inference's start, and so has the span. Loki reads every line of a window, so it is kept small.
+_MARGIN = _NS
+# A member began to wait before its batch ran. The log tells of those who did so lately, Jaeger, one by one, of the others.
+_USUAL_WAIT = 10 * _NS
 _NO_ALERTS_AND_POINTS: AlertsAndPoints = ((), ())
 
 
@@ -150,7 +150,7 @@ class StackTeller:
         """The log records of attempts whose times are known."""
         if self._loki is None:
             return ()
-        windows = together((attempt.event.started_unix_ns for attempt in found), within=_MARGIN)
+        windows = together((attempt.event.started_unix_ns for attempt in found), within=_MINUTE_NS)
         if len(windows) > MAX_MOMENTS:
             self.asking.note(f"log lines were looked up for the oldest {MAX_MOMENTS} moments only")
         of_request = [_of_request(request_id)]
@@ -228,7 +228,7 @@ class StackTeller:
             return ()
         starts = [span.started_unix_ns for span in batches.values()]
         in_batch = [" or ".join(f"batch_id={quoted(batch_id)}" for batch_id in batches)]
-        since, until = min(starts) - _LONGEST_WAIT, max(starts) + _MARGIN
+        since, until = min(starts) - _USUAL_WAIT, max(starts) + _MARGIN
         return await self.asking.ask(LOKI, self._loki.inferences, in_batch, since_unix_ns=since, until_unix_ns=until) or ()
 
     async def _minutes(self, events: Iterable[InferenceEvent]) -> dict[int, MinuteCounts]:
