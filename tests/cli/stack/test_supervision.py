@@ -118,6 +118,21 @@ def test_every_process_has_a_group_of_its_own_and_no_variable_that_it_should_not
         assert f"MGEO_STACK={box.layout.run}".encode() in variables
 
 
+def test_a_variable_that_is_kept_gets_through_what_is_dropped(box, monkeypatch):
+    """That one, and none that only begins like it; the plan's own value goes before it."""
+    for name in ("GF_PATHS_BUNDLED_PLUGINS", "GF_PATHS_BUNDLED_PLUGINS_TOO", "GF_PATHS_DATA", "GF_SERVER_HTTP_PORT"):
+        monkeypatch.setenv(name, "/inherited")
+    grafana = box.process("grafana", drops=("GF_",), keeps=("GF_PATHS_BUNDLED_PLUGINS", "GF_PATHS_DATA"))
+    grafana.environment["GF_PATHS_DATA"] = "/planned"
+    box.start(grafana)
+    (pid,) = box.pids("grafana")
+    variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    assert sorted(variable for variable in variables if variable.startswith(b"GF_")) == [
+        b"GF_PATHS_BUNDLED_PLUGINS=/inherited",
+        b"GF_PATHS_DATA=/planned",
+    ]
+
+
 def test_no_secret_stands_in_a_file_that_others_read_nor_in_an_argument(box):
     """The state is private, and supervisord's file holds no variable of a process."""
     box.start(box.process("service"))
