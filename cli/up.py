@@ -58,14 +58,16 @@ def up(
     if config is not None:
         os.environ[CONFIG_FILE] = str(config.absolute())
     options = Options(profile=profile, gateway=gateway, bundle=bundle, settings=Settings.load(data_dir=data_dir, upstream=upstream))
-    world = World(environ=dict(os.environ), locate=locate, say=_say, monotonic=time.monotonic, pause=time.sleep)
     running = None
-    with interrupts():
+    with interrupts() as signals:
+        world = World(environ=dict(os.environ), locate=locate, say=_say, monotonic=time.monotonic, pause=time.sleep, hold=signals.hold)
         try:
             running = bring_up(options, world)
+            signals.let_go()
             _show(running.state)
             _tell(running)
             if detach:
+                signals.hold()
                 return
             _say("running until Ctrl-C or SIGTERM")
             code = _watch(running, world)
@@ -83,10 +85,12 @@ def up(
 
 
 def _watch(running: Running, world: World) -> int:
-    """Return when supervisord has ended: 0 when it was meant to."""
+    """Return when supervisord has ended, with `world.hold` called: 0 when it was meant to."""
     layout = running.site.layout
     while os.waitpid(running.supervisor_pid, os.WNOHANG)[0] == 0:
         world.pause(WATCH)
+    # A signal that comes while the rest is ended changes neither that nor the exit code.
+    world.hold()
     if not layout.state.exists():
         _say("ended by `mgeo down`")
         return 0

@@ -65,7 +65,12 @@ def create_app(runtime: Runtime, *, announce: Callable[[], None] = lambda: None)
     settings, recording = runtime.settings, runtime.recording
     keys = KeyRing.load(keys=settings.api_keys.get_secret_value() if settings.api_keys is not None else None, file=settings.api_keys_file)
     assets = load_assets()
-    pages = Pages(assets=assets, version=version("mgeo"), needs_key=bool(keys))
+    pages = Pages(
+        assets=assets,
+        version=version("mgeo"),
+        needs_key=bool(keys),
+        searches_everywhere=runtime.request_store.searches_everywhere,
+    )
     app = FastAPI(
         title="MGeo",
         version=version("mgeo"),

@@ -28,6 +28,7 @@ from service.telemetry.log_pipeline import LogPipeline
 from service.telemetry.log_writer import LineSink, LogWriter, StdoutSink
 from service.telemetry.metrics import Instruments
 from service.telemetry.otel_recorder import OtelRecorder
+from service.telemetry.refusals import Refusals
 from service.telemetry.sdk import SpoolSettings, Telemetry, request_counts, setup
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ class Recording:
             adoption = _claim_dead(settings.data_dir, slot)
             undo.callback(adoption.let_go)
             hook = _CollectionHook(clock)
+            refusals = Refusals(clock.monotonic)
             exposition = Exposition()
             telemetry = setup(
                 instance_id=slot.instance_id,
@@ -132,6 +134,7 @@ class Recording:
                     folder=settings.data_dir / SPOOL_FOLDER, max_bytes=settings.spool_max_bytes, max_age=settings.spool_max_age
                 ),
                 on_collection=hook,
+                on_refusal=refusals,
             )
             undo.callback(telemetry.shutdown, _UNDO_TIMEOUT)
             meter = telemetry.meter_provider.get_meter(names.SCOPE)
@@ -147,6 +150,7 @@ class Recording:
                 unix_ns=clock.unix_ns,
                 exporting=telemetry.exporting or bool(log_processors),
             )
+            refusals.log = log
             store = SqliteWriter(
                 database(settings.data_dir),
                 queue_size=settings.store_queue_size,

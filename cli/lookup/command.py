@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def lookup(
     request_id: Annotated[str | None, typer.Argument(help="A request id, or ID:INDEX for one pair of a batch.", show_default=False)] = None,
     address: Annotated[list[str] | None, typer.Option(help="Find requests by an address instead; twice for both sides.")] = None,
+    everywhere: Annotated[bool, typer.Option("--everywhere", help="With --address: on every box that sends to the same stack.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=500, help="Most requests to list by address.")] = 20,
     url: Annotated[str | None, typer.Option(envvar="MGEO_URL", help="Ask the service there.", show_default=DEFAULT_URL)] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Read the store in this data folder, without a service.")] = None,
@@ -35,11 +36,13 @@ def lookup(
       mgeo lookup 0197a2f4-6c1e-7b7e-9d53-0c5f0c7f5a11
       mgeo lookup 0197a2f4-6c1e-7b7e-9d53-0c5f0c7f5a11:3 --json
       mgeo lookup --address 杭州市余杭区文一西路969号
+      mgeo lookup --address 杭州市余杭区文一西路969号 --everywhere
       mgeo lookup ID --data-dir /srv/mgeo
 
     Without --url and --data-dir, the service on this machine is asked first, then the store in the data folder of the
     settings and the stack they name (MGEO_JAEGER_URL, MGEO_LOKI_URL, MGEO_PROMETHEUS_URL). Addresses are kept as keyed
-    hashes only: a search finds exactly the text that was sent.
+    hashes only: a search finds exactly the text that was sent; on another box, only when that has the same key
+    (MGEO_HASH_KEY_FILE).
 
     Exit code 1 when nothing was found.
     """  # noqa: D301 -- the backspace character tells the help not to wrap what follows
@@ -53,6 +56,8 @@ def lookup(
     addresses = address or []
     if (request_id is None) == (not addresses) or len(addresses) > 2:
         raise typer.BadParameter("give either a request id, or --address once or twice")
+    if everywhere and request_id is not None:
+        raise typer.BadParameter("--everywhere goes with --address; an id is looked for everywhere anyway")
     if request_id is not None and not is_inference_id(request_id):
         raise typer.BadParameter(f"{request_id!r} is no request id: those have 1 to 128 letters, digits and . _ ~ -, and perhaps :INDEX")
     try:
@@ -69,9 +74,9 @@ def lookup(
     if request_id is not None:
         found, tried = _first(sources, lambda source: source.story(request_id))
     else:
-        found, tried = _first(sources, lambda source: _if_any(source.search(addresses, limit)))
+        found, tried = _first(sources, lambda source: _if_any(source.search(addresses, limit, everywhere=everywhere)))
     if found is None:
-        print(_nothing(request_id, tried), file=sys.stderr)
+        print(_nothing(request_id, tried, everywhere=everywhere), file=sys.stderr)
         raise typer.Exit(1)
     if as_json:
         print(json.dumps(found))
@@ -113,11 +118,15 @@ def _if_any(page: Members) -> Members:
     return page
 
 
-def _nothing(request_id: str | None, tried: list[str]) -> str:
+def _nothing(request_id: str | None, tried: list[str], *, everywhere: bool) -> str:
     what = f"Nothing was found of {request_id}" if request_id is not None else "No request with that address was found"
     reasons = [
         "is it mistyped?" if request_id is not None else "was the text exactly the same? only its keyed hash is kept",
         "is it older than the store keeps requests (MGEO_STORE_DAYS, 7 days)?",
         "was it served with another data folder (--data-dir), or elsewhere (--url)?",
     ]
+    if everywhere:
+        reasons[2] = "do all boxes hash addresses with the same key (MGEO_HASH_KEY_FILE)?"
+    elif request_id is None:
+        reasons.append("was it served by another box that sends to the same stack (--everywhere)?")
     return "\n".join([f"{what}:", *(f"  - {line}" for line in tried), "What to check:", *(f"  - {line}" for line in reasons)])

@@ -45,8 +45,8 @@ class LookupSource(Protocol):
         """
         ...
 
-    def search(self, addresses: Sequence[str], limit: int) -> Members:
-        """The newest requests that had every one of the addresses, on either side.
+    def search(self, addresses: Sequence[str], limit: int, *, everywhere: bool) -> Members:
+        """The newest requests that had every one of the addresses, on either side; `everywhere`: on all boxes that send to the stack.
 
         Raises:
             SourceUnavailable: there is nothing to ask.
@@ -65,9 +65,11 @@ class ApiSource:
         """`GET /v1/requests/{request_id}`."""
         return self._members(self._client.get, f"/v1/requests/{quote(request_id, safe=':')}")
 
-    def search(self, addresses: Sequence[str], limit: int) -> Members:
+    def search(self, addresses: Sequence[str], limit: int, *, everywhere: bool) -> Members:
         """`POST /v1/requests/search`."""
-        fields = {f"address{number}": address for number, address in enumerate(addresses, 1)}
+        fields: dict[str, object] = {f"address{number}": address for number, address in enumerate(addresses, 1)}
+        if everywhere:
+            fields["everywhere"] = True
         return self._members(self._client.post, "/v1/requests/search", {**fields, "limit": limit})
 
     def _members(self, ask: Callable[..., JsonAnswer], *asked: object) -> Members:
@@ -105,13 +107,14 @@ class StoreSource:
 
         return asyncio.run(tell())
 
-    def search(self, addresses: Sequence[str], limit: int) -> Members:
+    def search(self, addresses: Sequence[str], limit: int, *, everywhere: bool) -> Members:
         """Hash the addresses as an inference does, and read."""
         from service.requeststore.base import Search
 
         async def find() -> Members:
             async with self._store() as store:
-                return self._renderer().page(await store.search(Search(address_hashes=self._hashes(addresses), limit=limit)))
+                search = Search(address_hashes=self._hashes(addresses), limit=limit, everywhere=everywhere)
+                return self._renderer().page(await store.search(search))
 
         return asyncio.run(find())
 

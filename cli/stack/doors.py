@@ -84,6 +84,8 @@ def grafana(site: Site) -> Process:
         ),
         environment=environment,
         drops=("MGEO_", "OTEL_", "GF_"),
+        # Where a package has put the data sources, which from 13.2 on are plugins; only who installed it knows.
+        keeps=("GF_PATHS_BUNDLED_PLUGINS",),
         version=str(found.version),
         origin=found.origin,
         address=url,

@@ -19,7 +19,8 @@ def launch(state_file: str, name: str) -> NoReturn:
     with open(state_file, encoding="utf-8") as file:  # noqa: PTH123 -- pathlib would take longer to import than all the rest
         process = next(process for process in json.load(file)["processes"] if process["name"] == name)
     marker = {variable: value for variable, value in os.environ.items() if variable == "MGEO_STACK"}
-    inherited = {variable: value for variable, value in os.environ.items() if not variable.startswith(tuple(process["drops"]))}
+    drops, keeps = tuple(process["drops"]), process["keeps"]
+    inherited = {variable: value for variable, value in os.environ.items() if variable in keeps or not variable.startswith(drops)}
     environment = {**inherited, **process["environment"], **marker, PROGRAM_VARIABLE: name}
     os.execve(process["argv"][0], process["argv"], environment)  # noqa: S606 -- no shell is meant
 

@@ -26,6 +26,7 @@ class Process:
         argv: the program itself, absolute, and its arguments.
         environment: variables it gets beside those that are inherited; may hold secrets.
         drops: beginnings of variables that are not inherited, since a stray one would change what the program does.
+        keeps: variables that are inherited all the same.
         version: of the program.
         origin: where the program was found.
         address: where people and other programs reach it.
@@ -40,6 +41,7 @@ class Process:
     argv: tuple[str, ...]
     environment: dict[str, str] = field(repr=False)
     drops: tuple[str, ...] = ("MGEO_", "OTEL_")
+    keeps: tuple[str, ...] = ()
     version: str
     origin: str
     address: str
@@ -60,7 +62,7 @@ class Process:
         Raises:
             KeyError, TypeError: it is something else.
         """
-        lists = {name: tuple(members[name]) for name in ("argv", "drops")}
+        lists = {name: tuple(members[name]) for name in ("argv", "drops", "keeps")}
         listeners = tuple(Listener(**listener) for listener in members["listeners"])
         probes = tuple(Probe(**{**probe, "accepted": tuple(probe["accepted"])}) for probe in members["probes"])
         return cls(**{**members, **lists, "listeners": listeners, "probes": probes})

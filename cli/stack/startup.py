@@ -75,13 +75,18 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What a start needs from outside."""
+    """What a start needs from outside.
+
+    Attributes:
+        hold: called before what must be done whole: to end what was started, and to hand over what runs.
+    """
 
     environ: Mapping[str, str] = field(repr=False)
     locate: Locate
     say: Callable[[str], None]
     monotonic: Callable[[], float]
     pause: Callable[[float], object]
+    hold: Callable[[], object] = lambda: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +105,7 @@ class Running:
 
 
 def bring_up(options: Options, world: World) -> Running:
-    """Bring a stack up and wait until every process is ready.
+    """Bring a stack up and wait until every process is ready; `world.hold` was called when it returns.
 
     Raises:
         AlreadyRunning: it is up.
@@ -249,7 +254,12 @@ def start(
             say=world.say,
         )
         ready()
+        # From here on it is the caller who ends what runs, so nothing may come between.
+        world.hold()
     except BaseException:
-        Ending(layout, monotonic=world.monotonic, pause=world.pause).end()
+        try:
+            world.hold()
+        finally:
+            Ending(layout, monotonic=world.monotonic, pause=world.pause).end()
         raise
     return state, pid

@@ -8,9 +8,11 @@ import os
 import shlex
 import socket
 import xmlrpc.client
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.parsers.expat import ExpatError
 
 from cli.stack.backoff import ATTEMPTS
 from cli.stack.launch import PROGRAM_VARIABLE
@@ -165,35 +167,35 @@ class Control:
         """
         self._call("shutdown")
 
-    def _call(self, method: str, *arguments: object) -> Any:  # whatever the method gives
-        proxy = xmlrpc.client.ServerProxy("http://localhost", transport=_SocketTransport(self.socket, self.password), allow_none=True)
+    def _call(self, method: str, *arguments: str | bool) -> Any:  # whatever the method gives
+        body = xmlrpc.client.dumps(arguments, f"supervisor.{method}")
         try:
-            with proxy:
-                return getattr(proxy.supervisor, method)(*arguments)
+            (result,), _ = xmlrpc.client.loads(self._answer(body.encode()))
         except xmlrpc.client.Fault as fault:
             if fault.faultCode == _NOT_RUNNING:
                 return None
             raise SupervisorGone(fault.faultString) from fault
-        except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
-            raise SupervisorGone(str(error)) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise SupervisorGone(str(error) or type(error).__name__) from error
+        except (ExpatError, xmlrpc.client.Error, ValueError) as error:
+            raise SupervisorGone(f"{self.socket} answers with something that is not what supervisord says") from error
+        return result
 
-
-class _SocketTransport(xmlrpc.client.Transport):
-    def __init__(self, path: str, password: str) -> None:
-        login = base64.b64encode(f"{USER}:{password}".encode()).decode()
-        super().__init__(headers=[("Authorization", f"Basic {login}")])
-        self._path = path
-
-    def make_connection(self, host: Any) -> http.client.HTTPConnection:  # a name, as the library has it
-        # Kept where the library looks for what it must close.
-        connection = _SocketConnection(self._path, host)
-        self._connection = host, connection
-        return connection
+    def _answer(self, body: bytes) -> bytes:
+        """What comes back; nothing of it stays open, also when a signal or an error ends it."""
+        login = base64.b64encode(f"{USER}:{self.password}".encode()).decode()
+        # An answer may outlive the connection that it came by, as one without a length does, so both are closed.
+        with closing(_SocketConnection(self.socket)) as connection:
+            connection.request("POST", "/RPC2", body, {"Authorization": f"Basic {login}", "Content-Type": "text/xml"})
+            with connection.getresponse() as response:
+                if response.status != http.client.OK:
+                    raise http.client.HTTPException(f"{response.status} {response.reason}")
+                return response.read()
 
 
 class _SocketConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, host: str) -> None:
-        super().__init__(host, timeout=RPC_TIMEOUT)
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=RPC_TIMEOUT)
         self._path = path
 
     def connect(self) -> None:

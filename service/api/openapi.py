@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from service.api.accept import HTML, JSON
 from service.api.problem import MEDIA_TYPE
-from service.api.schemas import AddressSearch, BatchAnswer, BatchRequest, MatchAnswer, MatchRequest, Story, SummaryPage
+from service.api.schemas import (
+    AddressSearch,
+    AddressSearchEverywhere,
+    BatchAnswer,
+    BatchRequest,
+    MatchAnswer,
+    MatchRequest,
+    Story,
+    SummaryPage,
+)
 from service.errors import Outcome
 from service.model.base import Label
 from service.requeststore.base import MAX_PAGE
@@ -115,24 +124,35 @@ STORY_OPERATION: dict[str, Any] = {
         ],
     },
 }
-SEARCH_OPERATION: dict[str, Any] = {
-    "summary": "Search recent requests, newest first",
-    "responses": {**answers(SummaryPage, "One page; as a page for people when a browser asks.", page=True), **problems(401, 422, 503)},
-    "openapi_extra": {
-        "parameters": [
-            _query("status", "How it ended.", type="string", enum=[outcome.value for outcome in Outcome]),
-            _query("since", "Started at or after: RFC 3339 with a time zone, or Unix seconds.", anyOf=_MOMENT),
-            _query("until", "Started before: the same.", anyOf=_MOMENT),
-            _query("min_latency_ms", "Took at least this many milliseconds.", type="number", minimum=0),
-            _query("label", "The answer.", type="string", enum=[label.value for label in Label]),
-            _query("limit", "Most requests on one page.", type="integer", minimum=1, maximum=MAX_PAGE, default=50),
-            _query("cursor", "`next_cursor` of the page before.", type="string"),
-        ],
-    },
-}
-ADDRESS_SEARCH_OPERATION: dict[str, Any] = {
-    "summary": "Search by address",
-    "description": "Finds requests by the keyed hash of their cleaned addresses; the text itself is not kept.",
-    "responses": {**answers(SummaryPage, "One page, newest first.", page=True), **problems(400, 401, 413, 415, 422, 503)},
-    "openapi_extra": {"requestBody": body(AddressSearch)},
-}
+
+
+def search_operation(*, everywhere: bool) -> dict[str, Any]:
+    """The search by facts; `everywhere`: whether all boxes can be searched."""
+    parameters = [
+        _query("status", "How it ended.", type="string", enum=[outcome.value for outcome in Outcome]),
+        _query("since", "Started at or after: RFC 3339 with a time zone, or Unix seconds.", anyOf=_MOMENT),
+        _query("until", "Started before: the same.", anyOf=_MOMENT),
+        _query("min_latency_ms", "Took at least this many milliseconds.", type="number", minimum=0),
+        _query("label", "The answer.", type="string", enum=[label.value for label in Label]),
+        _query("limit", "Most requests on one page.", type="integer", minimum=1, maximum=MAX_PAGE, default=50),
+        _query("cursor", "`next_cursor` of the page before.", type="string"),
+    ]
+    if everywhere:
+        parameters.append(
+            _query("everywhere", "Search every box that sends to the stack, not this one alone.", type="boolean", default=False)
+        )
+    return {
+        "summary": "Search recent requests, newest first",
+        "responses": {**answers(SummaryPage, "One page; as a page for people when a browser asks.", page=True), **problems(401, 422, 503)},
+        "openapi_extra": {"parameters": parameters},
+    }
+
+
+def address_search_operation(*, everywhere: bool) -> dict[str, Any]:
+    """The search by address; `everywhere`: whether all boxes can be searched."""
+    return {
+        "summary": "Search by address",
+        "description": "Finds requests by the keyed hash of their cleaned addresses; the text itself is not kept.",
+        "responses": {**answers(SummaryPage, "One page, newest first.", page=True), **problems(400, 401, 413, 415, 422, 503)},
+        "openapi_extra": {"requestBody": body(AddressSearchEverywhere if everywhere else AddressSearch)},
+    }

@@ -46,9 +46,10 @@ class Pages:
         assets: the static files, among them the stylesheet.
         version: of the service; shown at the foot.
         needs_key: whether there are API keys, so that there is something to log out from.
+        searches_everywhere: whether the forms offer to search all boxes.
     """
 
-    def __init__(self, *, assets: Mapping[str, Asset], version: str, needs_key: bool) -> None:
+    def __init__(self, *, assets: Mapping[str, Asset], version: str, needs_key: bool, searches_everywhere: bool = False) -> None:
         style = assets[STYLESHEET]
         self._templates = Environment(
             loader=PackageLoader("service.api"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -57,6 +58,7 @@ class Pages:
         self._templates.globals.update(
             version=version,
             needs_key=needs_key,
+            searches_everywhere=searches_everywhere,
             stylesheet=style.path,
             statuses=[outcome.value for outcome in Outcome],
             labels=[label.value for label in Label],

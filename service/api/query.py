@@ -16,7 +16,7 @@ from service.requeststore.base import MAX_PAGE, Search
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-PARAMETERS = ("status", "since", "until", "min_latency_ms", "label", "limit", "cursor")
+PARAMETERS = ("status", "since", "until", "min_latency_ms", "label", "limit", "cursor", "everywhere")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_UNIX_NS = (1 << 63) - 1
@@ -49,6 +49,7 @@ def parse_search(parameters: Iterable[tuple[str, str]]) -> Search:
         min_latency=_milliseconds(present["min_latency_ms"]) if "min_latency_ms" in present else None,
         limit=parse_limit(present["limit"]) if "limit" in present else 50,
         cursor=present.get("cursor"),
+        everywhere=parse_everywhere(present.get("everywhere", False)),
     )
 
 
@@ -64,6 +65,19 @@ def parse_limit(value: object) -> int:
         value = int(value)  # JSON does not tell 10.0 from 10
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_PAGE:
         raise InvalidQuery("limit", f"limit is a whole number from 1 to {MAX_PAGE}.")
+    return value
+
+
+def parse_everywhere(value: object) -> bool:
+    """Whether the search is of all boxes, from a query or a body.
+
+    Raises:
+        InvalidQuery: it is neither true nor false.
+    """
+    if isinstance(value, str):
+        value = {"true": True, "false": False}.get(value)
+    if not isinstance(value, bool):
+        raise InvalidQuery("everywhere", "everywhere is true or false.")
     return value
 
 

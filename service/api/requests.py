@@ -10,9 +10,9 @@ from starlette.responses import RedirectResponse, Response
 
 from service.api.accept import prefers_html
 from service.api.body import parse_json, read_body, require_json
-from service.api.openapi import ADDRESS_SEARCH_OPERATION, SEARCH_OPERATION, STORY_OPERATION
+from service.api.openapi import STORY_OPERATION, address_search_operation, search_operation
 from service.api.problem import json_bytes
-from service.api.query import parse_limit, parse_search
+from service.api.query import parse_everywhere, parse_limit, parse_search
 from service.errors import ErrorType, InvalidInput, InvalidQuery, RequestNotFound
 from service.preprocessing import ADDRESS_FIELDS, clean
 from service.requeststore.base import RequestPage, Search
@@ -60,10 +60,9 @@ class RequestsApi:
     def router(self) -> APIRouter:
         """The routes, with their part of the OpenAPI document."""
         router = APIRouter(tags=["requests"])
-        router.add_api_route("/v1/requests", self._search, operation_id="search_requests", **SEARCH_OPERATION)
-        router.add_api_route(
-            "/v1/requests/search", self._search_addresses, methods=["POST"], operation_id="search_addresses", **ADDRESS_SEARCH_OPERATION
-        )
+        by_facts, by_address = (make(everywhere=self._store.searches_everywhere) for make in (search_operation, address_search_operation))
+        router.add_api_route("/v1/requests", self._search, operation_id="search_requests", **by_facts)
+        router.add_api_route("/v1/requests/search", self._search_addresses, methods=["POST"], operation_id="search_addresses", **by_address)
         router.add_api_route("/lookup", self._lookup, include_in_schema=False)
         router.add_api_route("/v1/requests/{request_id}", self._story, operation_id="request_story", **STORY_OPERATION)
         return router
@@ -102,7 +101,12 @@ class RequestsApi:
         if not (cursor is None or isinstance(cursor, str)):
             raise InvalidQuery("cursor", "cursor is the text of next_cursor.")
         found: RequestPage = await self._store.search(
-            Search(address_hashes=hashes, limit=parse_limit(body.get("limit", 50)), cursor=cursor or None),
+            Search(
+                address_hashes=hashes,
+                limit=parse_limit(body.get("limit", 50)),
+                cursor=cursor or None,
+                everywhere=parse_everywhere(body.get("everywhere", False)),
+            ),
         )
         page = self._renderer.page(found)
         if prefers_html(request.headers.get("accept", "")):

@@ -83,6 +83,14 @@ class AddressSearch(BaseModel):
     cursor: str | None = Field(default=None, description="`next_cursor` of the page before.")
 
 
+class AddressSearchEverywhere(AddressSearch):
+    """One or two addresses whose requests are looked for, on either side; here, or on every box that sends to the stack."""
+
+    everywhere: bool = Field(
+        default=False, description="Search the requests of all boxes, of those whose addresses are hashed with the same key."
+    )
+
+
 class Probabilities(BaseModel):
     """Of the three labels; together 1."""
 

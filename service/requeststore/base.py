@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from service.errors import InvalidQuery
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -142,7 +144,10 @@ class RequestStory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """What to look for among recent inferences, newest first. None means any; `cursor` continues an earlier page."""
+    """What to look for among recent inferences, newest first. None means any; `cursor` continues an earlier page.
+
+    `everywhere` asks for those of every process that sends to the stack, not for those of this data folder alone.
+    """
 
     status: Outcome | None = None
     label: str | None = None
@@ -152,6 +157,7 @@ class Search:
     address_hashes: Sequence[str] = ()
     limit: int = 50
     cursor: str | None = None
+    everywhere: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,8 +168,23 @@ class RequestPage:
     next_cursor: str | None
 
 
+def only_here(search: Search) -> None:
+    """Refuse, for a store of one data folder, to search everywhere.
+
+    Raises:
+        InvalidQuery: names the parameter and the setting.
+    """
+    if search.everywhere:
+        raise InvalidQuery("everywhere", "everywhere asks Loki for the requests of all boxes, and Loki is not set up; set MGEO_LOKI_URL.")
+
+
 class RequestStore(Protocol):
     """Answers for requests that were served."""
+
+    @property
+    def searches_everywhere(self) -> bool:
+        """Whether a search can be of every process that sends to the stack."""
+        ...
 
     async def story(self, request_id: str, *, limit: int = 300) -> RequestStory:
         """Tell all attempts of a request id; of one pair for `<id>:<index>`, of the whole call for the bare id.
@@ -178,7 +199,7 @@ class RequestStore(Protocol):
         """List inferences, newest first. With address hashes: those that had every given hash on either side.
 
         Raises:
-            InvalidQuery: the cursor was not made by this store.
+            InvalidQuery: the cursor was not made by this store, or the search is of everywhere and it cannot be.
             StoreError: the store cannot be read.
         """
         ...

@@ -25,6 +25,11 @@ class LayeredRequestStore:
         self._embedded = embedded
         self._stack = stack
 
+    @property
+    def searches_everywhere(self) -> bool:
+        """Whether the stack can be searched."""
+        return self._stack.searches_everywhere
+
     async def story(self, request_id: str, *, limit: int = 300) -> RequestStory:
         """Tell all attempts of a request id; of one pair for `<id>:<index>`, of the whole call for the bare id.
 
@@ -46,18 +51,21 @@ class LayeredRequestStore:
         return await self._stack.enrich(story)
 
     async def search(self, search: Search) -> RequestPage:
-        """List inferences of the embedded store, newest first; those of the stack when the embedded one cannot be read.
+        """List inferences of the embedded store, newest first; those of the stack when asked for, or when the embedded one cannot be read.
+
+        A page of the stack is followed by pages of the stack, whoever asked for it.
 
         Raises:
-            InvalidQuery: the cursor was made by neither store.
-            StoreError: neither can be read.
+            InvalidQuery: the cursor was made by neither store or not for this search, or the search is of everywhere without Loki.
+            StoreError: none of those that may answer can be read.
         """
-        if search.cursor is not None and is_cursor(search.cursor):
+        begun_there = search.cursor is not None and is_cursor(search.cursor)
+        if begun_there or (search.everywhere and self.searches_everywhere):
             return await self._stack.search(search)
         try:
             return await self._embedded.search(search)
         except StoreError:
-            if search.cursor is not None or not self._stack.knows_requests:
+            if search.cursor is not None or not self.searches_everywhere:
                 raise
             return await self._stack.search(search)
 

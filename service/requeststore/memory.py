@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from service.errors import InvalidQuery, RequestNotFound, StoreError
-from service.requeststore.base import Attempt, BatchRecord, LogEntry, Moment, RequestPage, RequestStory, Search, SpanRecord
+from service.requeststore.base import Attempt, BatchRecord, LogEntry, Moment, RequestPage, RequestStory, Search, SpanRecord, only_here
 from service.requeststore.rows import summary
 from service.telemetry.ids import batch_span_id_of, call_id, trace_id_of
 from service.telemetry.log_record import inference_record
@@ -39,6 +39,11 @@ class MemoryRequestStore:
         self._instance = instance
         self._events: list[InferenceEvent] = []
         self._batches: dict[str, BatchEvent] = {}
+
+    @property
+    def searches_everywhere(self) -> bool:
+        """Never: it is of one process."""
+        return False
 
     def add(self, event: InferenceEvent) -> None:
         """Keep one inference."""
@@ -72,9 +77,10 @@ class MemoryRequestStore:
         """List inferences, newest first. With address hashes: those that had every given hash on either side.
 
         Raises:
-            InvalidQuery: the cursor was not made by this store.
+            InvalidQuery: the cursor was not made by this store, or the search is of everywhere.
             StoreError: the store is `broken`.
         """
+        only_here(search)
         self._check()
         after = (math.inf, math.inf) if search.cursor is None else _position(search.cursor)
         ordered = sorted(((event.started_unix_ns, number, event) for number, event in enumerate(self._events)), reverse=True)

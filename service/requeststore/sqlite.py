@@ -53,6 +53,11 @@ class SqliteRequestStore:
         self._idle: list[tuple[int | None, sqlite3.Connection]] = []
         self._mutex = threading.Lock()
 
+    @property
+    def searches_everywhere(self) -> bool:
+        """Never: it is of one data folder."""
+        return False
+
     async def story(self, request_id: str, *, limit: int = 300) -> RequestStory:
         """Tell all attempts of a request id; of one pair for `<id>:<index>`, of the whole call for the bare id.
 
@@ -71,7 +76,7 @@ class SqliteRequestStore:
         """List inferences, newest first. With address hashes: those that had every given hash on either side.
 
         Raises:
-            InvalidQuery: the cursor was not made by this store, or a bound is out of range.
+            InvalidQuery: the cursor was not made by this store, a bound is out of range, or the search is of everywhere.
             StoreError: the store cannot be read, or not in time.
         """
         check(search)

@@ -9,7 +9,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from service.errors import InvalidQuery, Outcome
-from service.requeststore.base import MAX_PAGE, RequestPage
+from service.requeststore.base import MAX_PAGE, RequestPage, only_here
 from service.requeststore.name_table import NameTable
 from service.requeststore.rows import INFERENCE_COLUMNS, from_row, hash_cell, label_cell, outcome_code, summary
 
@@ -32,6 +32,7 @@ def check(search: Search) -> None:
     Raises:
         InvalidQuery: names the parameter.
     """
+    only_here(search)
     if not 1 <= search.limit <= MAX_PAGE:
         raise InvalidQuery("limit", f"limit is a whole number from 1 to {MAX_PAGE}.")
     if search.cursor is not None:

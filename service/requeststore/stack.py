@@ -73,6 +73,11 @@ class StackRequestStore:
         """Whether it can tell of a request by itself; Prometheus alone only knows what else went on."""
         return self._backends.jaeger is not None or self._backends.loki is not None
 
+    @property
+    def searches_everywhere(self) -> bool:
+        """Whether Loki is set up; there is no other search here."""
+        return self._backends.loki is not None
+
     async def story(self, request_id: str, *, limit: int = 300) -> RequestStory:
         """Tell all attempts of a request id; of one pair for `<id>:<index>`, of the whole call for the bare id.
 

@@ -36,6 +36,7 @@ class EventName(StrEnum):
     BREAKER_CLOSED = "mgeo.breaker.closed"
     STORE_DEGRADED = "mgeo.store.degraded"
     STORE_RECOVERED = "mgeo.store.recovered"
+    OTLP_REFUSED = "mgeo.otlp.refused"
     PROCESS_FAILED = "mgeo.process.failed"
     LIBRARY = "mgeo.library"
 
@@ -463,7 +464,12 @@ LOG_FIELDS: tuple[LogField, ...] = (
     LogField(name="trace_id", types=("string", "null"), description="32 hex digits."),
     LogField(name="span_id", types=("string", "null"), description="16 hex digits: the span `mgeo.inference`."),
     LogField(
-        name="function", types=("string", "null"), description="What was called; for `mgeo.library`, the name of the library's logger."
+        name="function",
+        types=("string", "null"),
+        description=(
+            "What was called; for `mgeo.library`, the name of the library's logger; "
+            "for `mgeo.otlp.refused`, the signal and the status it was refused with."
+        ),
     ),
     LogField(name="status", types=("string", "null"), values=_OUTCOMES, description="How the inference ended."),
     LogField(name="latency_ms", types=("number", "null"), minimum=0, description="Milliseconds from start to end."),

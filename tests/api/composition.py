@@ -29,7 +29,9 @@ from service.api.story import StoryRenderer
 from service.hashing import AddressHasher
 from service.inference import InferencePipeline
 from service.model.fake import FakeModel
+from service.requeststore.layered import LayeredRequestStore
 from service.requeststore.memory import MemoryRequestStore
+from service.requeststore.stack import StackRequestStore
 from service.settings import InferenceSettings
 from service.telemetry.event import Clock
 from service.telemetry.recorder import ListRecorder
@@ -100,20 +102,22 @@ async def serving(
     routes: Callable[[FastAPI], None] = lambda _: None,
     instrument: Callable[[FastAPI], None] = lambda _: None,
     started: bool = True,
+    stack: StackRequestStore | None = None,
     scheme: str = "http",
     **settings: object,
 ) -> AsyncIterator[Service]:
-    """Compose a service, start it, and stop it at the end. `settings` are those of inferences."""
+    """Compose a service, start it, and stop it at the end. `settings` are those of inferences; `stack` stands beside its store."""
     model = model or FakeModel()
     keys = keys or KeyRing()
     clock = clock or Clock()
     inference = InferenceSettings(**settings)
     store = MemoryRequestStore()
+    requests = store if stack is None else LayeredRequestStore(store, stack)
     recorder = StoringRecorder(store)
     hasher = AddressHasher(b"k" * 32)
     pipeline = InferencePipeline(model, recorder, settings=inference, hasher=hasher, on_fatal=lambda *_: None, clock=clock, capture=capture)
     assets = load_assets()
-    pages = Pages(assets=assets, version="0.1.0", needs_key=bool(keys))
+    pages = Pages(assets=assets, version="0.1.0", needs_key=bool(keys), searches_everywhere=requests.searches_everywhere)
     renderer = StoryRenderer(public_url)
     app = FastAPI(
         title="MGeo",
@@ -136,7 +140,7 @@ async def serving(
             concurrency=concurrency or inference.queue_size,
         ),
         RequestsApi(
-            store=store,
+            store=requests,
             hasher=hasher,
             max_address_length=inference.max_address_length,
             body_limit=body_limit,
@@ -158,7 +162,7 @@ async def serving(
             metrics=lambda: (b"mgeo_requests_active 0\n", "text/plain; version=0.0.4; charset=utf-8"),
         ),
         OverviewApi(
-            store=store,
+            store=requests,
             clock=clock,
             not_ready=lambda: pipeline.reason,
             degraded=lambda: degraded,

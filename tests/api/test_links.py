@@ -66,6 +66,28 @@ def test_grafana_is_preferred_where_it_is_configured() -> None:
     assert metrics["datasource"] == "prometheus"
 
 
+@pytest.mark.parametrize("where", [{}, {"public_url": "https://box.example"}, {"public_url": "https://box.example", "gateway_links": True}])
+@pytest.mark.parametrize(
+    ("stores", "expected"),
+    [
+        ((), []),
+        (("jaeger_url",), ["trace"]),
+        (("loki_url",), ["logs"]),
+        (("prometheus_url",), ["metrics"]),
+        (("loki_url", "prometheus_url"), ["logs", "metrics"]),
+    ],
+)
+def test_grafana_is_linked_only_for_the_stores_that_are_set_up(where, stores, expected) -> None:
+    """In the profile lite it has data sources without anything behind them."""
+    found = links(
+        grafana_url="https://box.example/grafana",
+        **where,
+        **{name: STACK[name] for name in stores},
+    )
+    assert list(found) == expected
+    assert all(link.startswith("https://box.example/grafana/explore?") for link in found.values())
+
+
 def test_behind_the_gateway_the_raw_apis_have_its_paths() -> None:
     """Loki has no door there."""
     found = links(public_url="https://box.example/", gateway_links=True, **STACK)
@@ -93,10 +115,12 @@ def test_on_this_machine_the_raw_apis_are_where_they_are() -> None:
         {"host": "0.0.0.0", **STACK},
         {"public_url": "https://box.example", "gateway_links": True},
         {"jaeger_url": "http://user:geheim@127.0.0.1:16686"},
+        {"grafana_url": "https://box.example/grafana"},
+        {"grafana_url": "https://box.example/grafana", "public_url": "https://box.example", "gateway_links": True},
     ],
 )
 def test_what_people_cannot_reach_has_no_link(settings) -> None:
-    """Readers elsewhere, no such store behind the gateway, or a password in its address."""
+    """Readers elsewhere, no such store behind the gateway or in Grafana, or a password in its address."""
     assert links(**settings) == {}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.api.query import parse_limit, parse_search
+from service.api.query import parse_everywhere, parse_limit, parse_search
 from service.errors import InvalidQuery, Outcome
 from service.requeststore.base import Search
 
@@ -25,6 +25,7 @@ def test_every_parameter_is_understood():
             ("min_latency_ms", "800"),
             ("limit", "500"),
             ("cursor", "abc"),
+            ("everywhere", "true"),
         ]
     )
     assert search == Search(
@@ -35,12 +36,13 @@ def test_every_parameter_is_understood():
         min_latency=0.8,
         limit=500,
         cursor="abc",
+        everywhere=True,
     )
 
 
 def test_empty_parameters_count_as_absent():
     """HTML forms send every field."""
-    assert parse_search([("status", ""), ("since", " "), ("limit", ""), ("cursor", "")]) == Search()
+    assert parse_search([("status", ""), ("since", " "), ("limit", ""), ("cursor", ""), ("everywhere", "")]) == Search()
 
 
 @pytest.mark.parametrize(
@@ -84,13 +86,18 @@ def test_a_moment_is_rfc_3339_or_unix_seconds(text, unix_ns):
         ("limit", "501", "limit is a whole number from 1 to 500."),
         ("limit", "ten", "limit is a whole number from 1 to 500."),
         ("limit", "１０", "limit is a whole number from 1 to 500."),
+        ("everywhere", "yes", "everywhere is true or false."),
+        ("everywhere", "True", "everywhere is true or false."),
         ("limit", "9" * 5000, "limit is a whole number from 1 to 500."),
         (
             "statuses",
             "error",
-            "There is no such parameter; there are status, since, until, min_latency_ms, label, limit, cursor. Did you mean status?",
+            (
+                "There is no such parameter; there are status, since, until, min_latency_ms, label, limit, cursor, everywhere. "
+                "Did you mean status?"
+            ),
         ),
-        ("x" * 9000, "1", "There is no such parameter; there are status, since, until, min_latency_ms, label, limit, cursor."),
+        ("x" * 9000, "1", "There is no such parameter; there are status, since, until, min_latency_ms, label, limit, cursor, everywhere."),
     ],
 )
 def test_a_bad_parameter_is_named_with_what_it_can_be(name, value, detail):
@@ -123,3 +130,17 @@ def test_a_limit_in_a_body_is_a_whole_number(value):
     """JSON has more kinds of values than a query."""
     with pytest.raises(InvalidQuery):
         parse_limit(value)
+
+
+@pytest.mark.parametrize(("value", "everywhere"), [(True, True), (False, False), ("true", True), ("false", False)])
+def test_everywhere_is_a_truth_or_its_word(value, everywhere):
+    """JSON has truths, a form sends words."""
+    assert parse_everywhere(value) is everywhere
+
+
+@pytest.mark.parametrize("value", [1, 0, None, [], "1", ""])
+def test_everywhere_in_a_body_is_nothing_else(value):
+    """What it meant would be a guess."""
+    with pytest.raises(InvalidQuery) as raised:
+        parse_everywhere(value)
+    assert (raised.value.parameter, raised.value.detail) == ("everywhere", "everywhere is true or false.")

@@ -50,12 +50,14 @@ class Implementation:
     """A store under test, opened with what was served; all events by the instance `one`, text captured where it can be.
 
     `keeps_text`: captured text is in its stories; it never leaves the machine, so the stack has none.
+    `everywhere`: it has what every process sent, and so can be searched for it.
     `exact_p95`: the P95 of a minute is the duration of one inference; else it lies between two neighbours.
     """
 
     open: Callable[..., Any]
     service: str = "mgeo"
     keeps_text: bool = True
+    everywhere: bool = False
     exact_p95: bool = True
 
     def __call__(self, *events: InferenceEvent, batches: list[BatchEvent] | None = None) -> Any:
@@ -72,7 +74,11 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Implementation:
             return Implementation(lambda *events, batches: open_memory(events, batches))
     urls, service = request.getfixturevalue("stack_urls"), f"mgeo-{uuid.uuid4()}"
     return Implementation(
-        lambda *events, batches: open_stack(urls, service, events, batches), service=service, keeps_text=False, exact_p95=False
+        lambda *events, batches: open_stack(urls, service, events, batches),
+        service=service,
+        keeps_text=False,
+        everywhere=True,
+        exact_p95=False,
     )
 
 
@@ -418,3 +424,18 @@ async def test_a_cursor_of_somebody_elses_is_refused_by_name(opened, cursor: str
         with pytest.raises(InvalidQuery) as caught:
             await store.search(Search(cursor=cursor))
     assert caught.value.parameter == "cursor"
+
+
+async def test_a_search_of_everywhere_is_answered_or_refused_by_name(opened) -> None:
+    """A store of one data folder does not pass its own requests off as those of all boxes."""
+    async with opened(success("r-1")) as store:
+        assert store.searches_everywhere == opened.everywhere
+        if opened.everywhere:
+            assert found(await store.search(Search(everywhere=True))) == ["r-1"]
+            return
+        with pytest.raises(InvalidQuery) as caught:
+            await store.search(Search(everywhere=True))
+    assert (caught.value.parameter, caught.value.detail) == (
+        "everywhere",
+        "everywhere asks Loki for the requests of all boxes, and Loki is not set up; set MGEO_LOKI_URL.",
+    )

@@ -358,3 +358,24 @@ def test_what_waits_for_an_endpoint_that_is_away_is_shown_and_kept(tmp_path: Pat
     recording.close(20)
     receiver.close()
     assert list((tmp_path / "data/spool").iterdir()) == []
+
+
+def test_what_the_endpoint_will_never_take_is_a_line_in_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signal and status, once; what the endpoint says to it may quote an address, and stays out."""
+    receiver = Receiver(behaviour=400, answer="杭州市余杭区 cannot be taken".encode())
+    for name, value in receiver.variables.items():
+        monkeypatch.setenv(name, value)
+    recording = Recording.open(settings_of(tmp_path), command="serve", strict=True)
+    infer(recording)
+    until(lambda: all(recording.losses[signal, "refused"] for signal in ("traces", "metrics", "logs")))
+    infer(recording)
+    recording.close(20)
+    receiver.close()
+
+    text = (tmp_path / "data/logs/inference.log").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    refused = [line for line in lines if line["event"] != "mgeo.inference"]
+    assert {line["event"] for line in refused} == {"mgeo.otlp.refused"}
+    assert {line["level"] for line in refused} == {"WARNING"}
+    assert sorted(line["function"] for line in refused) == ["logs: HTTP 400", "metrics: HTTP 400", "traces: HTTP 400"]
+    assert "杭州" not in text

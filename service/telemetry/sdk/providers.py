@@ -113,6 +113,7 @@ def setup(
     max_links: int = 4096,
     spool: SpoolSettings | None = None,
     on_collection: Callable[[MetricsData], None] | None = None,
+    on_refusal: Callable[[str, str], object] = lambda _signal, _reason: None,
 ) -> Telemetry:
     """Build the providers; with an OTLP endpoint in the environment, their exporters, the spool and its senders too.
 
@@ -128,6 +129,7 @@ def setup(
         on_collection: called with each collection of metrics, every 10 s or `OTEL_METRIC_EXPORT_INTERVAL`, and once more at the
             shutdown; on the reader's thread, after the spans and logs that ended before, and the metrics, were spooled. Also
             without an endpoint. An exception of it is counted.
+        on_refusal: called with the signal and the status of each payload that the endpoint will never take; on the threads that send.
 
     Raises:
         StartupError: an `OTEL_*` variable has a value the SDK or an exporter refuses.
@@ -135,7 +137,7 @@ def setup(
     losses: Counter[tuple[str, str]] = Counter()
     try:
         resource = _resource(instance_id, instance_name, version)
-        telemetry = _build(resource, list(metric_readers), losses, max_links, spool or SpoolSettings(), on_collection)
+        telemetry = _build(resource, list(metric_readers), losses, max_links, spool or SpoolSettings(), on_collection, on_refusal)
     except Exception as error:
         message = f"the OpenTelemetry SDK cannot be set up ({error}); correct the OTEL_* variables, or set OTEL_SDK_DISABLED=true"
         raise StartupError(message) from error
@@ -161,6 +163,7 @@ def _build(
     max_links: int,
     settings: SpoolSettings,
     on_collection: Callable[[MetricsData], None] | None,
+    on_refusal: Callable[[str, str], object],
 ) -> Telemetry:
     # The exporters first: they are what a wrong variable breaks, and no thread runs yet.
     standard = {signal: otlp_exporter(signal) for signal in names.OTLP_SIGNALS if otlp_wanted(signal)}
@@ -209,18 +212,19 @@ def _build(
         meter_provider=meter_provider,
         logger_provider=logger_provider,
         losses=losses,
-        delivery=_delivery(spool, standard),
+        delivery=_delivery(spool, standard, on_refusal),
     )
 
 
-def _delivery(spool: Spool, standard: Mapping[str, Any]) -> Delivery | None:
+def _delivery(spool: Spool, standard: Mapping[str, Any], on_refusal: Callable[[str, str], object]) -> Delivery | None:
     """The senders of the signals that leave, begun; None when none does."""
     if not standard:
         return None
     from service.telemetry.sdk.spool.delivery import Delivery
     from service.telemetry.sdk.spool.sender import Sender
 
-    delivery = Delivery(spool, [Sender(signal, spool, otlp_transport(signal, exporter)) for signal, exporter in standard.items()])
+    senders = [Sender(signal, spool, otlp_transport(signal, exporter), on_refusal=on_refusal) for signal, exporter in standard.items()]
+    delivery = Delivery(spool, senders)
     delivery.start()
     return delivery
 

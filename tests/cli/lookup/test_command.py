@@ -184,6 +184,48 @@ def test_addresses_are_posted_to_a_service(serve_app, capsys):
     assert (method, path, json.loads(body)) == ("POST", "/v1/requests/search", {"address1": "甲", "address2": "乙", "limit": 5})
 
 
+def test_addresses_are_looked_for_on_all_boxes_when_asked(serve_app, capsys):
+    """The service asks its stack; nothing found may be for want of a common key."""
+    api = Api(200, {"requests": [], "next_cursor": None})
+    assert main(["lookup", "--address", "甲", "--everywhere", "--url", serve_app(api)]) == 1
+    ((_, _, body, *_),) = api.asked
+    assert json.loads(body) == {"address1": "甲", "limit": 20, "everywhere": True}
+    error = capsys.readouterr().err
+    assert "  - do all boxes hash addresses with the same key (MGEO_HASH_KEY_FILE)?\n" in error
+    assert "--everywhere" not in error
+
+
+def test_who_finds_nothing_here_is_told_of_the_other_boxes(served, capsys):
+    """And is not told so of an id, which is looked for everywhere."""
+    assert main(["lookup", "--address", "乙路"]) == 1
+    assert "  - was it served by another box that sends to the same stack (--everywhere)?\n" in capsys.readouterr().err
+    assert main(["lookup", "unknown"]) == 1
+    assert "--everywhere" not in capsys.readouterr().err
+
+
+def test_all_boxes_are_searched_from_a_data_folder_by_its_stack(served, capsys, monkeypatch):
+    """Which is asked instead of the store, and is named when it cannot tell."""
+    monkeypatch.setenv("MGEO_LOKI_URL", "http://127.0.0.1:9")
+    assert main(["lookup", "--address", "甲路1号", "--everywhere"]) == 1
+    assert capsys.readouterr().err == "mgeo: Loki cannot be reached (connection refused)\n"
+
+
+def test_all_boxes_cannot_be_searched_without_loki(served, capsys):
+    """It says which setting is wanted, and does not show the requests of this box instead."""
+    assert main(["lookup", "--address", "甲路1号", "--everywhere"]) == 1
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == (
+        "",
+        "mgeo: everywhere asks Loki for the requests of all boxes, and Loki is not set up; set MGEO_LOKI_URL.\n",
+    )
+
+
+def test_an_id_is_looked_for_everywhere_anyway(capsys):
+    """The option with an id is a wrong usage."""
+    assert main(["lookup", "an-id", "--everywhere"]) == 2
+    assert "--everywhere goes with --address" in " ".join(capsys.readouterr().err.split())
+
+
 @pytest.mark.parametrize(
     ("status", "members", "message"),
     [

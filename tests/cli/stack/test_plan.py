@@ -276,7 +276,7 @@ def test_grafana_gets_our_provisioning_and_keeps_its_data_with_ours(tmp_path):
         "MGEO_PUBLIC_URL": "http://127.0.0.1:8000",
         "MGEO_GRAFANA_DASHBOARDS": "/checkout/grafana/dashboards",
     }
-    assert grafana.drops == ("MGEO_", "OTEL_", "GF_")
+    assert (grafana.drops, grafana.keeps) == (("MGEO_", "OTEL_", "GF_"), ("GF_PATHS_BUNDLED_PLUGINS",))
 
 
 def test_grafana_behind_the_gateway_answers_under_its_prefix():

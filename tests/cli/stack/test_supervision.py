@@ -12,6 +12,7 @@ import pytest
 
 from cli.stack import supervisor
 from cli.stack.ending import Ended, Ending
+from cli.stack.interrupts import Interrupted, interrupts
 from cli.stack.layout import Layout
 from cli.stack.marked import SUPERVISOR, marked_processes
 from cli.stack.readiness import NotReady
@@ -37,8 +38,8 @@ class Box:
         self.layout.prepare()
         self.told = []
 
-    def world(self):
-        return World(environ=dict(os.environ), locate=None, say=self.told.append, monotonic=time.monotonic, pause=time.sleep)
+    def world(self, **options):
+        return World(environ=dict(os.environ), locate=None, say=self.told.append, monotonic=time.monotonic, pause=time.sleep, **options)
 
     def process(self, name, behaviour="good", **changes):
         (port,) = free_ports(1)
@@ -50,8 +51,16 @@ class Box:
             **changes,
         )
 
-    def start(self, *processes):
-        return start(processes, profile="lite", layout=self.layout, python=sys.executable, python_path=str(ROOT), world=self.world())[0]
+    def start(self, *processes, ready=lambda: None, **options):
+        return start(
+            processes,
+            profile="lite",
+            layout=self.layout,
+            python=sys.executable,
+            python_path=str(ROOT),
+            world=self.world(**options),
+            ready=ready,
+        )[0]
 
     def end(self):
         return Ending(self.layout, monotonic=time.monotonic, pause=time.sleep).end()
@@ -107,6 +116,21 @@ def test_every_process_has_a_group_of_its_own_and_no_variable_that_it_should_not
         assert (b"MGEO_API_KEYS=secret" in variables) is sees
         assert (b"OTEL_EXPORTER_OTLP_ENDPOINT=http://elsewhere" in variables) is sees
         assert f"MGEO_STACK={box.layout.run}".encode() in variables
+
+
+def test_a_variable_that_is_kept_gets_through_what_is_dropped(box, monkeypatch):
+    """That one, and none that only begins like it; the plan's own value goes before it."""
+    for name in ("GF_PATHS_BUNDLED_PLUGINS", "GF_PATHS_BUNDLED_PLUGINS_TOO", "GF_PATHS_DATA", "GF_SERVER_HTTP_PORT"):
+        monkeypatch.setenv(name, "/inherited")
+    grafana = box.process("grafana", drops=("GF_",), keeps=("GF_PATHS_BUNDLED_PLUGINS", "GF_PATHS_DATA"))
+    grafana.environment["GF_PATHS_DATA"] = "/planned"
+    box.start(grafana)
+    (pid,) = box.pids("grafana")
+    variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    assert sorted(variable for variable in variables if variable.startswith(b"GF_")) == [
+        b"GF_PATHS_BUNDLED_PLUGINS=/inherited",
+        b"GF_PATHS_DATA=/planned",
+    ]
 
 
 def test_no_secret_stands_in_a_file_that_others_read_nor_in_an_argument(box):
@@ -207,3 +231,48 @@ def test_a_process_that_waits_to_be_started_again_is_ended_too(box):
     assert control.processes()["prometheus"].ended
     assert look(state)[0].reason == "it does not run (backoff)"
     assert box.end() == Ended()
+
+
+def test_a_signal_just_before_the_stack_is_handed_over_ends_it(box):
+    """Its caller knows of nothing that it could end."""
+    with interrupts() as signals, pytest.raises(Interrupted):
+        box.start(box.process("prometheus"), ready=lambda: signal.raise_signal(signal.SIGTERM), hold=signals.hold)
+    assert box.running() == []
+
+
+def test_a_signal_while_the_stack_is_handed_over_waits_until_its_caller_has_it(box):
+    """Who then ends it, or keeps it."""
+
+    def hold():
+        signals.hold()
+        signal.raise_signal(signal.SIGTERM)
+
+    with interrupts() as signals:
+        state = box.start(box.process("prometheus"), hold=hold)
+        assert state.names == ("prometheus",)
+        assert box.running() == ["prometheus", "supervisord"]
+        with pytest.raises(Interrupted):
+            signals.let_go()
+
+
+def test_a_signal_while_a_failed_start_is_ended_leaves_nothing_and_keeps_the_reason(box):
+    """The clean-up is done whole."""
+
+    def hold():
+        signals.hold()
+        signal.raise_signal(signal.SIGTERM)
+
+    with interrupts() as signals, pytest.raises(NotReady, match="service did not come up"):
+        box.start(box.process("prometheus"), box.process("service", "ends at once"), hold=hold)
+    assert box.running() == []
+
+
+def test_a_signal_at_the_very_beginning_of_that_clean_up_leaves_nothing_either(box):
+    """It is told as what it is."""
+
+    def hold():
+        signal.raise_signal(signal.SIGTERM)
+
+    with interrupts(), pytest.raises(Interrupted):
+        box.start(box.process("prometheus"), box.process("service", "ends at once"), hold=hold)
+    assert box.running() == []

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from cli.main import main
+from cli.stack.interrupts import Interrupts
 from cli.stack.layout import Layout
 from cli.stack.marked import SUPERVISOR, marked_processes
 from service.file_lock import FileLock
@@ -197,4 +198,31 @@ def test_in_the_foreground_the_end_of_supervisord_is_noticed(layout, program, co
     assert process.returncode == code
     assert ("ended by `mgeo down`" in told) is (code == 0)
     assert ("supervisord ended by itself" in told) is (code == 1)
+    assert running(layout) == []
+
+
+def test_a_signal_while_the_rest_is_ended_changes_nothing(layout):
+    """Supervisord had ended by itself: exit code 1, everything ended in order, no traceback."""
+    with in_foreground() as process:
+        until_it_is_up(process)
+        next(found for found in marked_processes(layout.run) if found.program == SUPERVISOR).signal(signal.SIGKILL)
+        until(lambda: "supervisord ended by itself" in process.stderr.readline(), deadline=30)
+        process.send_signal(signal.SIGTERM)
+        _, told = process.communicate(timeout=60)
+    assert (process.returncode, told) == (1, "stopped: service, prometheus, alertmanager\n")
+    assert running(layout) == []
+
+
+@pytest.mark.parametrize(("options", "code"), [([], 0), (["--detach"], 130)])
+def test_a_signal_between_a_finished_start_and_noting_it_ends_the_stack(layout, capsys, monkeypatch, options, code):
+    """It comes as the start is handed over, and is heard once what runs is known."""
+    hold = Interrupts.hold
+
+    def held(signals):
+        hold(signals)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Interrupts, "hold", held)
+    assert main(["up", *options]) == code
+    assert capsys.readouterr().err.endswith("ending\nstopped: service, prometheus, alertmanager\n")
     assert running(layout) == []

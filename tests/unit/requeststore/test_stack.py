@@ -475,3 +475,56 @@ async def test_a_search_is_of_the_embedded_store_and_both_are_closed(recorded: R
         await layers.store.search(Search(cursor="12.3"))
     layers.store.close()
     assert recorded.asked == []
+
+
+async def test_a_search_of_everywhere_is_of_the_stack_page_after_page(recorded: RecordedStack) -> None:
+    """The requests of this data folder come with those of the others, from Loki; the cursor leads on there, also without the word."""
+    layers = Layers(recorded)
+    layers.embedded.add(success("mine"))
+    recorded.broken["loki"] = within_its_time(METADATA_1, METADATA_2)
+    assert layers.store.searches_everywhere
+    page = await layers.store.search(Search(everywhere=True, limit=1))
+    rest = [await layers.store.search(Search(everywhere=word, limit=1, cursor=page.next_cursor)) for word in (True, False)]
+    assert [each.request_id for each in page.requests] == ["r-2"]
+    assert [[each.request_id for each in further.requests] for further in rest] == [["r-1"], ["r-1"]]
+    assert [further.next_cursor for further in rest] == [None, None]
+
+
+async def test_a_search_of_everywhere_does_not_go_on_from_a_page_of_here(recorded: RecordedStack) -> None:
+    """It would leave out or repeat requests; the parameter is named."""
+    layers = Layers(recorded)
+    for name in ("one", "two"):
+        layers.embedded.add(success(name))
+    page = await layers.store.search(Search(limit=1))
+    with pytest.raises(InvalidQuery) as caught:
+        await layers.store.search(Search(everywhere=True, cursor=page.next_cursor))
+    assert (caught.value.parameter, recorded.asked) == ("cursor", [])
+
+
+async def test_a_search_of_everywhere_is_not_answered_from_here_when_loki_cannot_tell(recorded: RecordedStack) -> None:
+    """An answer of this box alone would be taken for the whole."""
+    layers = Layers(recorded)
+    layers.embedded.add(success("mine"))
+    recorded.broken["loki"] = unreachable
+    with pytest.raises(StoreError, match="Loki cannot be reached"):
+        await layers.store.search(Search(everywhere=True))
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_without_loki_a_search_of_everywhere_is_refused(recorded: RecordedStack, broken: bool) -> None:
+    """Jaeger knows requests, but not how to search them; whatever becomes of the embedded store."""
+    layers = Layers(recorded, without=("loki",))
+    layers.embedded.broken = broken
+    assert not layers.store.searches_everywhere
+    with pytest.raises(InvalidQuery, match=r"set MGEO_LOKI_URL\.$") as caught:
+        await layers.store.search(Search(everywhere=True))
+    assert caught.value.parameter == "everywhere"
+    assert recorded.asked == []
+
+
+async def test_with_jaeger_alone_a_search_has_no_other_place_to_go(recorded: RecordedStack) -> None:
+    """The embedded store's own reason is told."""
+    layers = Layers(recorded, without=("loki", "prometheus"))
+    layers.embedded.broken = True
+    with pytest.raises(StoreError, match="told to fail"):
+        await layers.store.search(Search())

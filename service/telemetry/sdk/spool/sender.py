@@ -25,7 +25,16 @@ _LAST_PAUSE = 0.1
 
 
 class Sender:
-    """Sends one signal, from `start` to `close`. One for each, so that an endpoint that hangs holds up its own signal only."""
+    """Sends one signal, from `start` to `close`. One for each, so that an endpoint that hangs holds up its own signal only.
+
+    Args:
+        signal: `traces`, `metrics` or `logs`.
+        spool: what is sent.
+        transport: how.
+        on_refusal: told the signal and the status of each payload that the endpoint will never take; on the thread that sends.
+        monotonic: the clock of all waits.
+        pause: how long to wait after a failure.
+    """
 
     def __init__(
         self,
@@ -33,12 +42,14 @@ class Sender:
         spool: Spool,
         transport: Transport,
         *,
+        on_refusal: Callable[[str, str], object] = lambda _signal, _reason: None,
         monotonic: Callable[[], float] = time.monotonic,
         pause: Pause | None = None,
     ) -> None:
         self.signal = signal
         self._spool = spool
         self._transport = transport
+        self._on_refusal = on_refusal
         self._monotonic = monotonic
         self._pause = pause or Pause()
         self._failing: tuple[float, str] | None = None
@@ -112,6 +123,8 @@ class Sender:
                     self._spool.give_back(batch)
         if isinstance(answer, Failed):
             return self._wait(answer, began)
+        if isinstance(answer, Refused):
+            self._on_refusal(self.signal, answer.reason)
         self._pause.succeeded()
         self._failing, self._failures = None, 0
         return True

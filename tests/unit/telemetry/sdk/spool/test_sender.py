@@ -56,11 +56,19 @@ class Way:
         self.losses: Counter[tuple[str, str]] = Counter()
         self.clock = Clock()
         self.hints: list[float | None] = []
+        self.refusals: list[tuple[str, str]] = []
         self.spool = Spool(SpoolSettings(folder=folder / "spool"), self.losses)
         self.delivery = Delivery(self.spool, [])
 
     def lead(self, transport: Transport) -> Sender:
-        sender = Sender("traces", self.spool, transport, monotonic=self.clock, pause=Noted(self.hints))
+        sender = Sender(
+            "traces",
+            self.spool,
+            transport,
+            on_refusal=lambda *refusal: self.refusals.append(refusal),
+            monotonic=self.clock,
+            pause=Noted(self.hints),
+        )
         self.delivery = Delivery(self.spool, [sender])
         self.delivery.start()
         return sender
@@ -108,7 +116,7 @@ def test_after_failures_it_goes_on_where_it_was(way: Way, connect: Connect, kind
 
 
 def test_a_refused_payload_does_not_hold_up_the_rest(way: Way, connect: Connect, kind: type[Receiver]) -> None:
-    """It is counted."""
+    """It is counted, and its status told: not what the endpoint says to it, which may quote the payload."""
     receiver, transport = connect(kind, behaviour=400 if kind is Receiver else 3)
     way.spans("poison")
     way.lead(transport)
@@ -117,6 +125,18 @@ def test_a_refused_payload_does_not_hold_up_the_rest(way: Way, connect: Connect,
     way.spans("a")
 
     until(lambda: names(receiver) == ["a"])
+    assert way.refusals == [("traces", "HTTP 400" if kind is Receiver else "INVALID_ARGUMENT")]
+
+
+def test_what_fails_or_arrives_is_no_refusal(way: Way, connect: Connect, kind: type[Receiver]) -> None:
+    """Nobody is told of it."""
+    receiver, transport = connect(kind, behaviour=503 if kind is Receiver else 14)
+    way.spans("a")
+    way.lead(transport)
+    until(lambda: receiver.requests >= 1)
+    receiver.behaviour = "well"
+    until(lambda: names(receiver) == ["a"])
+    assert way.refusals == []
 
 
 def test_trouble_is_told_when_it_lasts_and_until_it_is_over(way: Way, connect: Connect, kind: type[Receiver]) -> None:
