@@ -81,11 +81,11 @@ test: check ## all checks and tests but those of the running stack, with branch 
 	$(BIN)/python -m pytest -m "slow and not stack and not faults" --cov --cov-append --cov-report=term --cov-fail-under=95
 
 .PHONY: test-stack
-test-stack: $(VENV)/.dev stack ## the running native stack: every signal, lookup, audit, gateway, both other profiles
+test-stack: $(VENV)/.dev stack ## the running native stack: every signal, lookup, audit, gateway, both other profiles, short faults
 	$(BIN)/python -m pytest -m stack --timeout 600
 
 .PHONY: test-faults
-test-faults: $(VENV)/.dev stack ## every fault of the running stack, audits of many requests; about an hour
+test-faults: $(VENV)/.dev stack ## every fault of the running stack on each store alone, for a minute; about 40 minutes
 	$(BIN)/python -m pytest -m faults --timeout 900
 
 # Readable to any user, since the programs in the containers are others; the folder keeps them from everybody else here.

@@ -39,7 +39,7 @@ class StackPortSettings(BaseModel):
     loki_grpc_port: int = _port(9095, "Loki, gRPC, which it speaks with itself")
     jaeger_query_port: int = _port(16686, "Jaeger's API and pages")
     jaeger_query_grpc_port: int = _port(16685, "Jaeger's API, gRPC")
-    jaeger_otlp_port: int = _port(14317, "Jaeger's OTLP receiver, gRPC")
+    jaeger_otlp_port: int = _port(14317, "Jaeger's OTLP receiver, HTTP")
     jaeger_metrics_port: int = _port(8889, "Jaeger's own metrics")
     jaeger_health_port: int = _port(13134, "Jaeger's health")
     grafana_port: int = _port(3000, "Grafana, where there is one")
@@ -53,9 +53,9 @@ class RetentionSettings(BaseModel):
     loki_retention_days: int = setting(7, "How long Loki keeps log lines.", unit="days", ge=1, le=3650)
     jaeger_retention_days: int = setting(7, "How long Jaeger keeps traces.", unit="days", ge=1, le=3650)
     collector_queue_bytes: int = setting(
-        1_073_741_824,
-        "What the Collector keeps on disk for each store that is away. At 100 requests a second a signal makes 0.1 to 0.25 MB a second: "
-        "more than an hour.",
+        268_435_456,
+        "What the Collector keeps on disk for each store that is away; `mgeo up` sets half as much again aside for each. At 100 requests a "
+        "second a signal makes 0.1 to 0.25 MB a second: more than a quarter of an hour, then the service's spool goes on.",
         unit="bytes",
         ge=1_048_576,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cli.stack.profile import Profile
+from cli.stack.queue_space import QUEUE_FILES, queue_space
 from service.errors import StartupError
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ REQUESTS_A_DAY = 86_400
 TRACE_BYTES = 2_000
 LOG_BYTES = 1_000
 METRIC_BYTES_A_DAY = 20 * _MIB
-STORES_WITH_QUEUE = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +49,7 @@ def disk_need(profile: Profile, settings: Settings) -> DiskNeed:
     """What a profile may keep."""
     bounded = settings.log_max_bytes + settings.store_max_bytes
     if profile is not Profile.LITE:
-        queues = STORES_WITH_QUEUE if profile is Profile.FULL else 1
-        bounded += settings.spool_max_bytes + queues * settings.collector_queue_bytes
+        bounded += settings.spool_max_bytes + len(QUEUE_FILES[profile]) * queue_space(settings.collector_queue_bytes)
     retained = 0
     if profile is not Profile.AGENT:
         retained += settings.prometheus_retention_days * METRIC_BYTES_A_DAY
@@ -61,18 +60,31 @@ def disk_need(profile: Profile, settings: Settings) -> DiskNeed:
 
 
 def check_disk(
-    profile: Profile, settings: Settings, folder: Path, *, free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
+    profile: Profile,
+    settings: Settings,
+    folder: Path,
+    *,
+    aside: int = 0,
+    free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
 ) -> str | None:
     """A warning when the stack could outgrow the disk; None when it cannot.
+
+    Args:
+        profile: what is to run.
+        settings: with its bounds.
+        folder: the data folder.
+        aside: bytes that are about to be set aside for the queues.
+        free_bytes: how much there is.
 
     Raises:
         StartupError: there is hardly any space now.
     """
-    free, need = free_bytes(folder), disk_need(profile, settings)
-    if free < FLOORS[profile]:
+    free, need, least = free_bytes(folder), disk_need(profile, settings), FLOORS[profile] + aside
+    if free < least:
         raise StartupError(
-            f"MGEO_DATA_DIR = {folder}: {size_text(free)} free there, and --profile {profile} needs {size_text(FLOORS[profile])} to begin "
-            "with; free some space, or set MGEO_DATA_DIR to a larger disk"
+            f"MGEO_DATA_DIR = {folder}: {size_text(free)} free there, and --profile {profile} needs {size_text(least)} to begin with"
+            f"{f', {size_text(aside)} of it set aside for queues' if aside else ''}; free some space, set MGEO_DATA_DIR to a larger disk"
+            f"{', or lower MGEO_COLLECTOR_QUEUE_BYTES' if aside else ''}"
         )
     if free < need.total:
         return (

@@ -34,6 +34,7 @@ def collector(site: Site) -> Process:
         "MGEO_COLLECTOR_MEMORY_SPIKE_MIB": str(settings.collector_memory_bytes // _MIB // 5),
         "MGEO_COLLECTOR_QUEUE_BYTES": str(settings.collector_queue_bytes),
         "MGEO_COLLECTOR_QUEUE_DIR": str(site.layout.store("collector")),
+        "MGEO_COLLECTOR_QUEUE_COMPACTION": "false",
         # The garbage collector works harder before the memory limiter has to refuse.
         "GOMEMLIMIT": f"{settings.collector_memory_bytes // _MIB * 4 // 5}MiB",
     }
@@ -47,7 +48,7 @@ def collector(site: Site) -> Process:
     else:
         environment["MGEO_PROMETHEUS_URL"] = site.url("prometheus_port")
         environment["MGEO_LOKI_URL"] = site.url("loki_port")
-        environment["MGEO_JAEGER_OTLP_ADDRESS"] = site.address("jaeger_otlp_port")
+        environment["MGEO_JAEGER_OTLP_URL"] = site.url("jaeger_otlp_port")
         if site.secrets.ingest_token_file is not None:
             files.append("ingest.yaml")
             ports.append("collector_ingest_port")

@@ -21,6 +21,7 @@ from cli.stack.passwords import bcrypt_hash, gateway_password, kept_password, to
 from cli.stack.plan import plan, program_names
 from cli.stack.ports import check_ports
 from cli.stack.profile import Profile
+from cli.stack.queue_space import missing_space, set_aside
 from cli.stack.readiness import Said, wait_until_ready
 from cli.stack.refusal import exposures, refuse_bad_combinations
 from cli.stack.site import Secrets, Site
@@ -125,10 +126,14 @@ def bring_up(options: Options, world: World) -> Running:
     try:
         _none_running(layout, world)
         site = _site(options, layout, root, world)
-        outgrown = check_disk(options.profile, settings, layout.data_dir)
-        for warning in [*exposures(settings, gateway=options.gateway), *([outgrown] if outgrown else [])]:
-            world.say(f"warning: {warning}")
+        queues = layout.store("collector")
+        aside = missing_space(queues, options.profile, settings.collector_queue_bytes)
+        outgrown = check_disk(options.profile, settings, layout.data_dir, aside=aside)
         check_ports(plan(site))
+        unreserved = set_aside(queues, options.profile, settings.collector_queue_bytes)
+        for warning in (*exposures(settings, gateway=options.gateway), outgrown, unreserved):
+            if warning is not None:
+                world.say(f"warning: {warning}")
         site, login = _with_login(site)
         return _start(site, login, world)
     finally:

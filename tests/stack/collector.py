@@ -31,11 +31,15 @@ class Collector:
         folder: for its queues and its log.
         overlays: configuration files beside config.yaml and redaction.yaml, by name.
         variables: what it reads beside its ports.
+
+    Attributes:
+        queues: the folder of its queues.
     """
 
     def __init__(self, program: Path, folder: Path, *overlays: str, **variables: str) -> None:
         self.grpc_port, self.http_port, self.metrics_port, self.health_port, self.ingest_port = free_ports(5)
         self._log = folder / "collector.log"
+        self.queues = folder / "queue"
         environment = {
             **os.environ,
             "MGEO_COLLECTOR_GRPC_PORT": str(self.grpc_port),
@@ -43,7 +47,7 @@ class Collector:
             "MGEO_COLLECTOR_METRICS_PORT": str(self.metrics_port),
             "MGEO_COLLECTOR_HEALTH_PORT": str(self.health_port),
             "MGEO_COLLECTOR_INGEST_PORT": str(self.ingest_port),
-            "MGEO_COLLECTOR_QUEUE_DIR": str(folder / "queue"),
+            "MGEO_COLLECTOR_QUEUE_DIR": str(self.queues),
             **variables,
         }
         files = [CONFIGURATION / name for name in ("config.yaml", "redaction.yaml", *overlays)]

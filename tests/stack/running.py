@@ -225,6 +225,12 @@ class Load:
         report: dict[str, Any] = json.loads(out)
         return report
 
+    def stop(self) -> None:
+        """End it early; it waits for the answers that are due."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.communicate(timeout=60)
+        assert self.process.returncode == 130
+
 
 def eventually(read: Callable[[], Any], *, deadline: float = 60.0) -> Any:
     """What `read` gives as soon as it gives something; fails when it does not within `deadline` seconds."""

@@ -51,7 +51,7 @@ def stack_urls(running_stack: Any) -> Any:
     from tests.stack.sender import StackUrls
 
     return StackUrls(
-        spans=running_stack.url("jaeger_otlp_port"),
+        spans=f"{running_stack.url('jaeger_otlp_port')}/v1/traces",
         logs=f"{running_stack.loki_url}/otlp/v1/logs",
         metrics=f"{running_stack.prometheus_url}/api/v1/otlp/v1/metrics",
         jaeger=running_stack.jaeger_url,

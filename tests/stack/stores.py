@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import gzip
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import grpc
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 
 class Stores:
-    """Loki's and Prometheus' OTLP endpoints by HTTP, Jaeger's by gRPC, each on a free port."""
+    """The OTLP endpoints of Loki, Prometheus and Jaeger, on one free port."""
 
     def __init__(self) -> None:
         self.traces: list[ExportTraceServiceRequest] = []
@@ -27,7 +25,9 @@ class Stores:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 body = gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
-                if self.path.endswith("/v1/logs"):
+                if self.path.endswith("/v1/traces"):
+                    stores.traces.append(ExportTraceServiceRequest.FromString(body))
+                elif self.path.endswith("/v1/logs"):
                     stores.logs.append(ExportLogsServiceRequest.FromString(body))
                 else:
                     stores.metrics.append(ExportMetricsServiceRequest.FromString(body))
@@ -42,29 +42,12 @@ class Stores:
         self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05})
         self._thread.start()
-        self._grpc = grpc.server(ThreadPoolExecutor(2))
-        self._grpc.add_generic_rpc_handlers(
-            (
-                grpc.method_handlers_generic_handler(
-                    "opentelemetry.proto.collector.trace.v1.TraceService",
-                    {
-                        "Export": grpc.unary_unary_rpc_method_handler(
-                            self._export,
-                            request_deserializer=ExportTraceServiceRequest.FromString,
-                            response_serializer=ExportTraceServiceResponse.SerializeToString,
-                        )
-                    },
-                ),
-            )
-        )
-        self._grpc_port = self._grpc.add_insecure_port("127.0.0.1:0")
-        self._grpc.start()
 
     @property
     def variables(self) -> dict[str, str]:
         """What the Collector is told so that its stores are these."""
         http = f"http://127.0.0.1:{self._http.server_port}"
-        return {"MGEO_PROMETHEUS_URL": http, "MGEO_LOKI_URL": http, "MGEO_JAEGER_OTLP_ADDRESS": f"127.0.0.1:{self._grpc_port}"}
+        return {"MGEO_PROMETHEUS_URL": http, "MGEO_LOKI_URL": http, "MGEO_JAEGER_OTLP_URL": http}
 
     def text(self) -> str:
         """All that arrived, as text: what is not in here did not get through."""
@@ -74,11 +57,6 @@ class Stores:
 
     def close(self) -> None:
         """Stop listening."""
-        self._grpc.stop(None).wait()
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
-
-    def _export(self, request: ExportTraceServiceRequest, _context: Any) -> ExportTraceServiceResponse:
-        self.traces.append(request)
-        return ExportTraceServiceResponse()

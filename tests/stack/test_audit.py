@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MIX = "valid=0.8,invalid=0.08,oversized=0.02,cancelled=0.05,batch=0.05"
 STORES = ("prometheus", "loki", "jaeger", "embedded")
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 
 def agree(found: dict[str, Any]) -> None:
@@ -29,7 +29,6 @@ def agree(found: dict[str, Any]) -> None:
         assert found[name] == found["served"], name
 
 
-@pytest.mark.faults
 def test_twenty_thousand_mixed_requests(stack: Stack) -> None:
     """Of every kind, single and in batches: difference 0, by outcome, in every store."""
     before = stack.audit()["served"]["total"]
@@ -44,7 +43,6 @@ def test_twenty_thousand_mixed_requests(stack: Stack) -> None:
     assert found["served"]["cancelled"] > 0
 
 
-@pytest.mark.stack
 def test_while_requests_are_in_flight(stack: Stack) -> None:
     """The window ends at a collection; what comes after it is no difference."""
     load = stack.start_load(rate=50, seconds=60, mix=MIX, seed=2)
@@ -53,10 +51,9 @@ def test_while_requests_are_in_flight(stack: Stack) -> None:
 
     agree(found)
     assert load.process.poll() is None
-    load.report()
+    load.stop()
 
 
-@pytest.mark.stack
 def test_across_a_restart(stack: Stack) -> None:
     """The counts of both lives are added up."""
     stack.load(rate=50, seconds=3, mix=MIX, seed=3)
@@ -73,7 +70,6 @@ def test_across_a_restart(stack: Stack) -> None:
     assert found["window"]["restarts"] >= 1
 
 
-@pytest.mark.stack
 def test_a_range(stack: Stack) -> None:
     """Only what ended in it is compared; the output says where it was cut."""
     stack.load(rate=50, seconds=3, mix=MIX, seed=5)
@@ -86,7 +82,6 @@ def test_a_range(stack: Stack) -> None:
     assert found["window"]["since"] is None or found["window"]["since"] >= whole["window"]["until"]
 
 
-@pytest.mark.faults
 def test_what_loki_and_jaeger_lack_is_named(stack: Stack, tmp_path: Path) -> None:
     """Here by a copy of the embedded store that claims a span neither of them ever got."""
     stack.load(rate=20, seconds=2, seed=6)
@@ -111,12 +106,11 @@ def test_what_loki_and_jaeger_lack_is_named(stack: Stack, tmp_path: Path) -> Non
     shutil.rmtree(folder)
 
 
-@pytest.mark.faults
 def test_a_store_that_is_away_is_no_difference(stack: Stack) -> None:
     """It is named, with an exit code of its own; the others are compared."""
     stack.stop("loki")
     try:
-        done = stack.mgeo("audit", "--json", check=False, **stack.lookup_variables)
+        done = stack.mgeo("audit", "--json", "--settle", "5s", check=False, **stack.lookup_variables)
     finally:
         stack.start("loki")
         stack.wait_healthy("loki")

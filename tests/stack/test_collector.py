@@ -13,6 +13,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
+from cli.stack.profile import Profile
+from cli.stack.queue_space import QUEUE_FILES
 from service.errors import ErrorType
 from tests.deadline import until
 from tests.stack.collector import CONFIGURATION, Collector, free_ports
@@ -305,13 +307,34 @@ def test_every_configuration_passes_the_collectors_own_check(
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.parametrize(
+    ("profile", "overlays", "variables"),
+    [
+        (Profile.FULL, (), {}),
+        (Profile.AGENT, ("agent.yaml",), {"MGEO_UPSTREAM": "https://box.example:6006/otlp"}),
+    ],
+)
+def test_the_queues_are_the_files_that_space_is_set_aside_for(
+    tmp_path: Path, program: Callable[[str], Path], profile: Profile, overlays: tuple[str, ...], variables: dict[str, str]
+) -> None:
+    """By name, all of them, and no other file."""
+    (tmp_path / "token").write_text("secret")
+    if overlays:
+        variables = {**variables, "MGEO_UPSTREAM_TOKEN_FILE": str(tmp_path / "token")}
+    collector = Collector(program("collector"), tmp_path, *overlays, **gone(), **variables)
+    try:
+        assert sorted(file.name for file in collector.queues.iterdir()) == sorted(QUEUE_FILES[profile])
+    finally:
+        collector.kill()
+
+
 def gone() -> dict[str, str]:
     """Stores at which nobody listens."""
     prometheus, loki, jaeger = free_ports(3)
     return {
         "MGEO_PROMETHEUS_URL": f"http://127.0.0.1:{prometheus}",
         "MGEO_LOKI_URL": f"http://127.0.0.1:{loki}",
-        "MGEO_JAEGER_OTLP_ADDRESS": f"127.0.0.1:{jaeger}",
+        "MGEO_JAEGER_OTLP_URL": f"http://127.0.0.1:{jaeger}",
     }
 
 

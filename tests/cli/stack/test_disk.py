@@ -18,8 +18,8 @@ GIB = 1_073_741_824
     ("profile", "bounded", "retained"),
     [
         (Profile.LITE, 3 * GIB, 7 * 20 * 1_048_576),
-        (Profile.AGENT, 5 * GIB, 0),
-        (Profile.FULL, 7 * GIB, 7 * 20 * 1_048_576 + 7 * 86_400 * 3_000),
+        (Profile.AGENT, 4 * GIB + 3 * 403_701_760, 0),
+        (Profile.FULL, 4 * GIB + 3 * 403_701_760, 7 * 20 * 1_048_576 + 7 * 86_400 * 3_000),
     ],
 )
 def test_what_a_profile_may_keep(profile, bounded, retained):
@@ -37,7 +37,7 @@ def test_a_large_disk_passes_in_silence():
 def test_a_disk_that_may_be_outgrown_is_a_warning_with_what_to_lower():
     """It starts all the same."""
     warning = check_disk(Profile.FULL, Settings.load(), Path("/data"), free_bytes=lambda path: 2 * GIB)
-    assert warning.startswith("2.0 GiB free in /data, but logs, embedded store, spool and queues may grow to 7.0 GiB and the stores to")
+    assert warning.startswith("2.0 GiB free in /data, but logs, embedded store, spool and queues may grow to 5.1 GiB and the stores to")
     assert "MGEO_COLLECTOR_QUEUE_BYTES" in warning
 
 

@@ -147,12 +147,13 @@ def test_the_collector_of_full_hands_each_signal_to_its_store():
         "MGEO_COLLECTOR_HEALTH_PORT": "13133",
         "MGEO_COLLECTOR_MEMORY_MIB": "400",
         "MGEO_COLLECTOR_MEMORY_SPIKE_MIB": "80",
-        "MGEO_COLLECTOR_QUEUE_BYTES": "1073741824",
+        "MGEO_COLLECTOR_QUEUE_BYTES": "268435456",
+        "MGEO_COLLECTOR_QUEUE_COMPACTION": "false",
         "MGEO_COLLECTOR_QUEUE_DIR": "/data/stack/collector",
         "GOMEMLIMIT": "320MiB",
         "MGEO_PROMETHEUS_URL": "http://127.0.0.1:9090",
         "MGEO_LOKI_URL": "http://127.0.0.1:3100",
-        "MGEO_JAEGER_OTLP_ADDRESS": "127.0.0.1:14317",
+        "MGEO_JAEGER_OTLP_URL": "http://127.0.0.1:14317",
     }
     assert [listener.port for listener in collector.listeners] == [4317, 4318, 8888, 13133]
 

@@ -14,12 +14,12 @@ otelcol_receiver_accepted_spans{receiver="otlp",transport="http"} 9
 # TYPE otelcol_receiver_accepted_log_records counter
 otelcol_receiver_accepted_log_records{receiver="otlp",transport="grpc"} 12
 # TYPE otelcol_exporter_sent_spans counter
-otelcol_exporter_sent_spans{exporter="otlp_grpc/jaeger"} 29
+otelcol_exporter_sent_spans{exporter="otlp_http/jaeger"} 29
 # TYPE otelcol_exporter_sent_log_records counter
 otelcol_exporter_sent_log_records{exporter="otlp_http/loki"} 11
 # TYPE otelcol_exporter_queue_size gauge
 otelcol_exporter_queue_size{data_type="logs",exporter="otlp_http/loki"} 700
-otelcol_exporter_queue_size{data_type="traces",exporter="otlp_grpc/jaeger"} 300
+otelcol_exporter_queue_size{data_type="traces",exporter="otlp_http/jaeger"} 300
 """
 START = CollectorCounters(accepted_logs=2, accepted_spans=0, stored_logs=2, stored_spans=0, queued=0)
 
