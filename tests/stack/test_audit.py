@@ -91,7 +91,7 @@ def test_what_loki_and_jaeger_lack_is_named(stack: Stack, tmp_path: Path) -> Non
     with sqlite3.connect(stack.data_dir / "telemetry.db") as source, sqlite3.connect(folder / "telemetry.db") as copy:
         source.backup(copy)
         copy.execute(
-            "UPDATE inference SET span = x'0123456789abcdef', call = 'never-sent', item = NULL WHERE id = (SELECT max(id) FROM inference)"
+            "UPDATE inference SET span = x'0123456789abcdef', call = 'never-sent', item = NULL WHERE id = (SELECT min(id) FROM inference)"
         )
 
     done = stack.mgeo(
