@@ -118,6 +118,23 @@ def test_the_full_stack_tells_the_story_of_an_agents_request(agent: Stack, stack
     assert attempt["outcome"]["status"] == "success"
 
 
+def test_a_search_on_the_full_stack_finds_an_agents_requests_when_it_looks_everywhere(agent: Stack, stack: Stack) -> None:
+    """Only then: by default it lists what this box served."""
+    httpx.post(
+        f"{agent.service_url}/v1/match",
+        json={"address1": "甲路1号", "address2": "甲路1号"},
+        headers={"X-Request-ID": "searched-on-box-2"},
+        timeout=30,
+    )
+
+    def listed(**parameters: str) -> bool:
+        answer = httpx.get(f"{stack.service_url}/v1/requests", params=parameters, headers={"Accept": "application/json"}, timeout=30)
+        return "searched-on-box-2" in [request["request_id"] for request in answer.json()["requests"]]
+
+    assert eventually(lambda: listed(everywhere="true"))
+    assert not listed()
+
+
 def test_an_agent_whose_token_is_wrong_keeps_what_it_has(door: tuple[str, Path], stack: Stack, tmp_path: Path) -> None:
     """Refused at the door, its Collector tries again for ever; with the right token everything arrives."""
     token = tmp_path / "token"
