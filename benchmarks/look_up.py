@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from benchmarks.known_requests import KnownRequest
 
-AROUND_NS = 1_000_000_000
-"""How far before and after a request Loki is searched for it, as the service searches where it knows the time."""
+AROUND_NS = 10_000_000_000
+"""How far before and after the moment its id was made Loki is searched for a request: ids are made a piece of the filling ahead."""
 
 SPANS = frozenset({"POST /v1/match", "mgeo.inference", "mgeo.batch"})
 """What the timeline of a request has when nothing of it is missing."""

@@ -316,7 +316,7 @@ def _remarks(measured: Measured, effort: StackEffort) -> tuple[str, ...]:
     apart = (
         f"Prometheus has {many.series} series and took {_prometheus_rate(few, many) / _MB:.1f} MB an hour on its way to the first block: "
         "what it takes goes by series and time, not by requests. "
-        f"The Collector's queues, which keep the size of their fullest moment, took {many.disk[Store.COLLECTOR] / _MB:.1f} MB."
+        f"For the Collector's queues {many.disk[Store.COLLECTOR] / _MB:.0f} MB are set aside."
     )
     rate = (
         f"Requests were stored at {measured.fill_rate:.0f} a second: as fast as the service answered on {CONNECTIONS} connections, "

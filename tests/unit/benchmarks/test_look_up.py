@@ -111,8 +111,8 @@ def test_each_store_is_asked_in_its_own_way(server):
     assert (story_path, trace_path) == (f"/v1/requests/{request.request_id}", f"/api/v3/traces/{request.trace_id}")
     assert parse_qs(urlsplit(line).query) == {
         "query": [f'{{service_name="mgeo"}} |= `mgeo.inference` | request_id=`{request.request_id}`'],
-        "start": ["1795604236768000000"],
-        "end": ["1795604238768000000"],
+        "start": ["1795604227768000000"],
+        "end": ["1795604247768000000"],
         "limit": ["100"],
     }
 
