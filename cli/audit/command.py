@@ -22,9 +22,9 @@ def audit(
     until: Annotated[str | None, typer.Option(help="The same for the end; else now.")] = None,
     settle: Annotated[str, typer.Option(help="Longest wait for telemetry that is on its way.")] = "30s",
     missing: Annotated[int, typer.Option(min=0, help="Missing inferences to name at most, for each store.")] = 100,
-    prometheus: Annotated[str | None, typer.Option(help="Prometheus' API instead of MGEO_PROMETHEUS_URL; empty for none.")] = None,
-    loki: Annotated[str | None, typer.Option(help="Loki's API instead of MGEO_LOKI_URL; empty for none.")] = None,
-    jaeger: Annotated[str | None, typer.Option(help="Jaeger's API instead of MGEO_JAEGER_URL; empty for none.")] = None,
+    prometheus: Annotated[str | None, typer.Option(help="Prometheus' API; empty for none.")] = None,
+    loki: Annotated[str | None, typer.Option(help="Loki's API; empty for none.")] = None,
+    jaeger: Annotated[str | None, typer.Option(help="Jaeger's API; empty for none.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Data folder with the embedded store and the ledger.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
@@ -33,6 +33,7 @@ def audit(
     What was served is a ledger that the service keeps: at every collection of its metrics it notes how many inferences
     had ended, by outcome. Prometheus is compared by the counts it was sent, the others inference by inference. Right
     across restarts and while requests are in flight: the window is cut at collections, and the output says where.
+    The stores are those of the stack that runs on the data folder, unless they are named.
 
     \b
     Examples:
@@ -54,6 +55,7 @@ def audit(
     from cli.audit.verdict import EXIT_UNREAD
     from cli.duration import parse_duration
     from cli.event_loop import run
+    from cli.stack.store_urls import with_running_stack
     from service.errors import StoreError
     from service.settings import Settings
 
@@ -66,7 +68,7 @@ def audit(
         raise typer.BadParameter(str(error)) from error
     if since_ns is not None and since_ns >= (now_ns if until_ns is None else until_ns):
         raise typer.BadParameter("--since must be before --until, and in the past")
-    settings = Settings.load(data_dir=data_dir, prometheus_url=prometheus, loki_url=loki, jaeger_url=jaeger)
+    settings = with_running_stack(Settings.load(data_dir=data_dir, prometheus_url=prometheus, loki_url=loki, jaeger_url=jaeger))
     try:
         verdict = run(_audit(settings, now_ns=now_ns, since_ns=since_ns, until_ns=until_ns, settle=wait, most_named=missing))
     except StoreError as error:

@@ -90,9 +90,10 @@ def _sources(service: LookupSource, data_dir: Path | None, *, ask_service: bool,
         yield service
     if read_store:
         from cli.lookup.source import StoreSource
+        from cli.stack.store_urls import with_running_stack
         from service.settings import Settings
 
-        yield StoreSource(Settings.load(data_dir=data_dir))
+        yield StoreSource(with_running_stack(Settings.load(data_dir=data_dir)))
 
 
 def _first(sources: Iterator[LookupSource], look: Callable[[LookupSource], Members]) -> tuple[Members | None, list[str]]:

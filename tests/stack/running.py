@@ -167,7 +167,7 @@ class Stack:
 
     def audit(self, *arguments: str, check: bool = True, settle: float = 120.0) -> dict[str, Any]:
         """What `mgeo audit --json` finds."""
-        done = self.mgeo("audit", "--json", "--settle", f"{settle}s", *arguments, check=False, **self.lookup_variables)
+        done = self.mgeo("audit", "--json", "--settle", f"{settle}s", *arguments, check=False)
         found: dict[str, Any] = json.loads(done.stdout) if done.stdout.strip() else {}
         assert not check or done.returncode == 0, f"audit ended with {done.returncode}: {done.stdout}\n{done.stderr}"
         return found
