@@ -23,8 +23,13 @@ from tests.deadline import until
 from tests.stack.collector import ROOT, free_ports
 
 PORTS = ("port", *(name for name in StackPortSettings.model_fields if name.endswith("_port")))
-# Collections as often as tests have patience for; every other setting is the default.
-QUICK = {"OTEL_METRIC_EXPORT_INTERVAL": "2000", "OTEL_BSP_SCHEDULE_DELAY": "500", "OTEL_BLRP_SCHEDULE_DELAY": "500"}
+# Collections as often as tests have patience for, and a small disk will do; every other setting is the default.
+QUICK = {
+    "OTEL_METRIC_EXPORT_INTERVAL": "2000",
+    "OTEL_BSP_SCHEDULE_DELAY": "500",
+    "OTEL_BLRP_SCHEDULE_DELAY": "500",
+    "MGEO_COLLECTOR_QUEUE_BYTES": "67108864",
+}
 
 
 @dataclass(slots=True, kw_only=True)
