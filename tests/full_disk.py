@@ -36,3 +36,14 @@ def small_disk(folder: Path, size: int) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill_up(file: Path) -> None:
+    """Write a file until its disk has not a byte left for others."""
+    with file.open("wb", buffering=0) as ballast:
+        for size in (1 << 16, 1 << 12, 1 << 8, 1):
+            try:
+                while True:
+                    ballast.write(b"\0" * size)
+            except OSError:
+                continue

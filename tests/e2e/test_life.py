@@ -23,10 +23,12 @@ import httpx
 import pytest
 
 from service.hashing import AddressHasher
+from tests import full_disk
 from tests.e2e import ledger
 from tests.e2e.receiver import Receiver, otlp_variables
 from tests.e2e.server import ROOT, Server
 from tests.e2e.test_parity import assert_parity, load
+from tests.stack.collector import free_ports
 
 pytestmark = pytest.mark.slow
 
@@ -149,7 +151,7 @@ def test_a_model_that_fails_its_warm_up_is_said_without_its_message(start):
 def test_a_full_disk_at_the_start_is_said(start, small_disk):
     """Better not to start than to start without a record."""
     (small_disk / "data").mkdir()
-    _fill(small_disk / "ballast")
+    full_disk.fill_up(small_disk / "ballast")
     code, message = refused(start(ready=False, data_dir=small_disk / "data"))
     assert code == 78
     assert message.startswith(f"mgeo cannot start: MGEO_DATA_DIR: {small_disk}/data/")
@@ -299,7 +301,7 @@ def test_an_endpoint_that_does_not_take_it_costs_neither_an_answer_nor_telemetry
     """Requests are answered as ever, `/readyz` says what is amiss, nothing is lost, the stop is bounded, and all waits on disk."""
     hanging = Receiver("hanging") if endpoint == "hanging" else None
     try:
-        variables = hanging.variables if hanging else otlp_variables(_free_port())
+        variables = hanging.variables if hanging else otlp_variables(*free_ports(1))
         server = start(otel={**variables, "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}, shutdown_grace=3)
         assert Counter(server.match(A, B).status_code for _ in range(30)) == {200: 30}
         server.wait_for(lambda: server.get("/readyz").json()["degraded"], within=30)
@@ -319,21 +321,11 @@ def test_an_endpoint_that_does_not_take_it_costs_neither_an_answer_nor_telemetry
             hanging.close()
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 8 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], capture_output=True, check=False)
-    if mounted.returncode:
-        pytest.skip("mounting a tmpfs needs root")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+    with full_disk.small_disk(tmp_path / "disk", 8_388_608) as folder:
+        yield folder
 
 
 def test_a_disk_that_fills_later_stops_the_log_and_the_store_but_not_the_service(start, small_disk):
@@ -341,7 +333,7 @@ def test_a_disk_that_fills_later_stops_the_log_and_the_store_but_not_the_service
     server = start(data_dir=small_disk / "data", log_max_bytes=4_194_304, store_max_bytes=4_194_304)
     assert server.match(A, B).status_code == 200
     server.wait_for(lambda: ledger.stored(server.data_dir).total() == 1)
-    _fill(small_disk / "ballast")
+    full_disk.fill_up(small_disk / "ballast")
     degraded = []
 
     def both_degraded() -> bool:
@@ -365,13 +357,3 @@ def test_a_disk_that_fills_later_stops_the_log_and_the_store_but_not_the_service
     assert (ledger.stored(server.data_dir)["success"], lost) == (answered, answered)
     events = [line["event"] for line in ledger.log_lines(server.data_dir) if line["event"].startswith("mgeo.store")]
     assert events == ["mgeo.store.degraded", "mgeo.store.recovered"]
-
-
-def _fill(path) -> None:
-    with path.open("wb", buffering=0) as file:
-        for size in (1 << 16, 1 << 12, 1 << 8, 1):
-            try:
-                while True:
-                    file.write(b"\0" * size)
-            except OSError:
-                continue

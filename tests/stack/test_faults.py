@@ -5,7 +5,6 @@ All stores at once and briefly, for each kind of fault; by `make test-faults` ea
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -21,7 +20,7 @@ import pytest
 
 from cli.stack.queue_space import queue_space
 from tests.deadline import until
-from tests.full_disk import small_disk
+from tests.full_disk import fill_up, small_disk
 from tests.stack.collector import free_ports
 from tests.stack.impostor import answers_over_grpc, answers_over_http
 from tests.stack.running import Stack, eventually
@@ -37,8 +36,10 @@ AFTER = 3.0
 def stopped(stack: Stack, name: str) -> Iterator[None]:
     """Stopped in good order, and started again."""
     stack.stop(name)
-    yield
-    stack.start(name)
+    try:
+        yield
+    finally:
+        stack.start(name)
 
 
 @contextmanager
@@ -177,7 +178,7 @@ def test_a_full_disk_under_the_collectors_queue_costs_nothing(tmp_path: Path, fi
     with small_disk(folder, 3 * queue_space(queue) + 100_000) as disk:
         try:
             stack.up()
-            fill(disk)
+            fill_up(disk / "of-others")
             calm = stack.load(rate=RATE, seconds=10, mix=MIX)
             with stopped(stack, "loki"), stopped(stack, "jaeger"):
                 report = stack.load(rate=RATE, seconds=20, mix=MIX)
@@ -189,13 +190,6 @@ def test_a_full_disk_under_the_collectors_queue_costs_nothing(tmp_path: Path, fi
             figures("p99 over calm", p99(report) / p99(calm))
         finally:
             stack.down()
-
-
-def fill(disk: Path) -> None:
-    """Leave not a byte to others."""
-    with (disk / "of-others").open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(4096))
 
 
 def free_bytes(disk: Path) -> int:
