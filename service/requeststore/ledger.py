@@ -43,7 +43,13 @@ _ROW = "id, call, item, trace, span, started, duration, outcome, instance, seq"
 _LIVES = "SELECT life, min(collected), max(collected), max(final) FROM ledger GROUP BY life"
 _ENTRIES = f"SELECT {_ENTRY} FROM ledger WHERE life = ? AND collected >= ? AND collected < ? ORDER BY collected LIMIT ?"  # noqa: S608
 _LAST = f"SELECT {_ENTRY} FROM ledger WHERE life = ? AND collected < ? ORDER BY collected DESC LIMIT 1"  # noqa: S608
-_BEFORE = "SELECT coalesce(max(last_row), 0) FROM ledger WHERE life = ? AND total <= ?"
+# What ends between a collection and the writing of its entry stands before that entry, and is not covered by it. It does stand
+# behind the entry before, which was written when this collection had not begun.
+_BEFORE = """
+    SELECT coalesce(
+        (SELECT last_row FROM ledger WHERE life = ? AND total <= ? ORDER BY collected DESC LIMIT 1 OFFSET 1), 0
+    )
+"""
 _UP_TO = "SELECT coalesce(min(last_row), ?) FROM ledger WHERE life = ? AND total >= ?"
 _BY_SEQ = f"""
     SELECT {_ROW} FROM inference WHERE id > ? AND id <= ? AND instance = ? AND seq > ? AND seq <= ? ORDER BY id LIMIT ?

@@ -234,6 +234,23 @@ def test_rows_are_found_by_their_numbers_whatever_lies_between(path: Path, monke
     assert numbers(path, life="three:1") == []
 
 
+def test_what_ends_while_a_collection_is_written_down_is_found_behind_it(path: Path) -> None:
+    """It stands before the entry, which does not cover it; the range that begins with that entry has it."""
+    writer = open_writer(path)
+    serve(writer, range(1, 3))
+    writer.add_entry(entry(10, 0))
+    serve(writer, range(3, 8))
+    writer.add_entry(entry(20, 5))
+    serve(writer, range(8, 10))
+    writer.add_entry(entry(30, 9))
+    assert writer.close(DEADLINE)
+
+    assert numbers(path) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert numbers(path, 5) == [6, 7, 8, 9]
+    assert numbers(path, 0, 5) == [1, 2, 3, 4, 5]
+    assert numbers(path, 9) == []
+
+
 def test_rows_are_found_after_the_store_was_emptied(path: Path) -> None:
     """The ids of rows only rise, or the places that entries name would be those of other rows."""
     writer = open_writer(path)
