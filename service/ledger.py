@@ -29,25 +29,29 @@ class Ledger:
     Args:
         life: this run of the process.
         store: takes the entries.
+        sends: the signals that leave this process by OTLP.
         on_settled: told, on the store's thread, the total of each entry that has been committed.
 
     Attributes:
         closed: the final entry stands in the store.
     """
 
-    def __init__(self, life: str, store: EntryStore, *, on_settled: Callable[[int], None] = lambda _total: None) -> None:
+    def __init__(
+        self, life: str, store: EntryStore, *, sends: frozenset[str], on_settled: Callable[[int], None] = lambda _total: None
+    ) -> None:
         self.life = life
         self.closed = False
         self._store = store
+        self._sends = sends
         self._on_settled = on_settled
 
     def collected(self, unix_ns: int, counts: Mapping[Outcome, int]) -> None:
         """Write down a collection: its time in the data points, and its counts by outcome."""
-        self._write(LedgerEntry(life=self.life, collected_unix_ns=unix_ns, counts=counts))
+        self._write(LedgerEntry(life=self.life, collected_unix_ns=unix_ns, counts=counts, sends=self._sends))
 
     def close(self, unix_ns: int, counts: Mapping[Outcome, int]) -> None:
         """Write down that this life ends, and all it has counted."""
-        self._write(LedgerEntry(life=self.life, collected_unix_ns=unix_ns, counts=counts, final=True))
+        self._write(LedgerEntry(life=self.life, collected_unix_ns=unix_ns, counts=counts, final=True, sends=self._sends))
 
     def _write(self, entry: LedgerEntry) -> None:
         def committed() -> None:

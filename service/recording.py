@@ -177,7 +177,7 @@ class Recording:
                 table=table,
                 strict=strict,
             )
-            ledger = Ledger(life, store, on_settled=adoption.settled)
+            ledger = Ledger(life, store, sends=telemetry.sends, on_settled=adoption.settled)
             gpu = GpuSampler(reader, settings.gpu_interval, clock.monotonic, clock.unix_ns)
             recording = cls(
                 settings=settings,

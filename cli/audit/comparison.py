@@ -61,10 +61,12 @@ class Side:
 
     Args:
         name: of the store.
+        served: what it should have, by outcome.
         most_named: missing inferences that are named at most.
     """
 
     name: str
+    served: Counts
     most_named: int
     unread: str | None = None
     _findings: dict[Slice, SliceFinding] = field(default_factory=dict)

@@ -29,6 +29,7 @@ class JaegerSpans:
     """
 
     name = "jaeger"
+    signal = "traces"
 
     def __init__(self, backend: Backend, *, most_traces: int = MOST_TRACES) -> None:
         self._backend = backend

@@ -28,6 +28,7 @@ class LokiRecords:
     """Reads `mgeo.inference` records; their timestamps are the starts of the inferences."""
 
     name = "loki"
+    signal = "logs"
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cli.audit.rfc3339 import rfc3339, shown
+from cli.audit.verdict import TITLES
 from service.errors import Outcome
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from cli.audit.verdict import StoreCounts, Verdict
     from cli.audit.window import Counts, LifeWindow
 
-TITLES = {"prometheus": "Prometheus", "loki": "Loki", "jaeger": "Jaeger", "embedded": "embedded"}
 MOST_LIVES = 10
 MOST_GAPS = 10
 
@@ -112,8 +112,10 @@ def _conclusion(verdict: Verdict) -> Iterator[str]:
             for outcome, count in sorted(store.difference.items()):
                 yield f"  {TITLES[name]}: {abs(count)} {'fewer' if count > 0 else 'more'} of {outcome.value} than were served"
     else:
-        compared = [TITLES[name] for name, store in verdict.stores.items() if store.counts is not None]
-        yield f"difference 0: {', '.join(compared)} {'has' if len(compared) == 1 else 'have'} exactly what was served"
+        compared = {TITLES[name]: store.served for name, store in verdict.stores.items() if store.counts is not None}
+        # Where a store should have less, a note says why.
+        what = "was served" if all(served == verdict.window.served for served in compared.values()) else "each should have"
+        yield f"difference 0: {', '.join(compared)} {'has' if len(compared) == 1 else 'have'} exactly what {what}"
     yield (
         f"unflushed {verdict.window.unflushed.total()}"
         + (": ended after the last collection of a process that was killed" if verdict.window.unflushed else "")
@@ -160,6 +162,7 @@ def _life_json(life: LifeWindow) -> dict[str, object]:
         "ended": life.final,
         "served": life.served.total(),
         "unflushed": life.unflushed.total(),
+        "sends": sorted(life.sends),
     }
 
 

@@ -14,7 +14,7 @@ from cli.audit.comparison import Side, Slice, compare, shorter, slices
 from cli.audit.embedded import Rows, count_rows
 from cli.audit.range import NS
 from cli.audit.series import LifeCounts, pushed_counts, scraped_counts
-from cli.audit.verdict import StoreCounts, Verdict
+from cli.audit.verdict import TITLES, StoreCounts, Verdict
 from cli.audit.window import choose_window, difference, in_window, total
 from cli.progress import open_progress
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cli.audit.ledger import Ledger
     from cli.audit.prometheus import PrometheusSamples
     from cli.audit.sighting import Sighting, Sightings
-    from cli.audit.window import Counts, Window
+    from cli.audit.window import Counts, LifeWindow, Window
     from cli.progress import Progress
     from service.requeststore.ledger import LedgerRow
 
@@ -39,6 +39,8 @@ LONGEST_NS = 300 * NS
 """Of a slice, when rows were lost: there is no telling how much a store has between two rows."""
 EARLIER_NS = 60 * NS
 """How much earlier than the window an inference may have started whose row was lost."""
+PUSHED = "metrics"
+"""The signal that Prometheus is sent."""
 FRESH_NS = 30 * NS
 """A life whose last collection is older than three intervals is taken for dead."""
 
@@ -98,7 +100,10 @@ class Audit:
         until_ns = await self._until()
         deadline = self.monotonic() + self.plan.settle
         self._window = choose_window(self.ledger, self.plan.since_ns, until_ns)
-        self._sides = {store.name: Side(name=store.name, most_named=self.plan.most_named) for store in self.sightings}
+        self._sides = {
+            store.name: Side(name=store.name, served=self._window.sent(store.signal), most_named=self.plan.most_named)
+            for store in self.sightings
+        }
         served = self._window.served.total()
         with open_progress("audit", served * (1 + len(self.sightings)), self.stream, monotonic=self.monotonic) as progress:
             self._rows = count_rows(self.ledger, self._window, lambda rows: progress.update(rows, lambda: "rows of the embedded store"))
@@ -131,6 +136,8 @@ class Audit:
         read = scraped_counts if self.plan.scraped else pushed_counts
         try:
             for part in self._window.lives:
+                if not self.plan.scraped and PUSHED not in part.sends:
+                    continue
                 known = self._lives.get(part.life)
                 if known is None or known.counts != known.served:
                     progress.update(self._done, lambda: "samples in Prometheus")
@@ -181,8 +188,9 @@ class Audit:
             progress.update(self._done, lambda: "slices of Loki and Jaeger")
 
     async def _read_store(self, store: Sightings, part: Slice, rows: dict[str, LedgerRow]) -> None:
-        side = self._sides[store.name]
-        if side.unread is not None:
+        side, parts = self._sides[store.name], self._window.by_life()
+        rows = {span: row for span, row in rows.items() if store.signal in parts[row.life].sends}
+        if side.unread is not None or not (rows or self._lost):
             return
         try:
             seen = await store.between(part.since_ns, part.until_ns)
@@ -227,7 +235,7 @@ class Audit:
             },
             gaps=self._rows.gaps,
             scraped=self.plan.scraped and self.samples is not None,
-            notes=[*self._notes()],
+            notes=[*self._unsent(), *self._unscraped()],
         )
 
     def _side(self, name: str) -> StoreCounts:
@@ -239,7 +247,7 @@ class Audit:
         # What it has of inferences whose rows were lost counts as well, up to what was lost.
         strays: Counts = Counter({outcome: min(count, max(self._lost[outcome], 0)) for outcome, count in side.strays.items()})
         counts = total([side.found, strays])
-        return StoreCounts(counts=counts, served=self._window.served, missing=side.missing, named=side.named)
+        return StoreCounts(counts=counts, served=side.served, missing=side.missing, named=side.named)
 
     def _prometheus(self) -> StoreCounts:
         if self.samples is None:
@@ -250,7 +258,23 @@ class Audit:
             counts=total(life.counts for life in self._lives.values()), served=total(life.served for life in self._lives.values())
         )
 
-    def _notes(self) -> list[str]:
+    def _unsent(self) -> list[str]:
+        """Which lives some stores are not compared with, since their processes did not send to them."""
+        signals = {store.name: store.signal for store in self.sightings}
+        if self.samples is not None and not self.plan.scraped:
+            signals = {"prometheus": PUSHED, **signals}
+        groups: dict[tuple[str, ...], list[LifeWindow]] = {}
+        for part in self._window.lives:
+            without = tuple(name for name, signal in signals.items() if signal not in part.sends)
+            if without and part.served:
+                groups.setdefault(without, []).append(part)
+        return [
+            f"process lives that were not set to send to {_listed(without)} (no OTLP endpoint): {len(parts)}; their inferences are"
+            f" looked for in the other stores only: {total(part.served for part in parts).total()}"
+            for without, parts in groups.items()
+        ]
+
+    def _unscraped(self) -> list[str]:
         if not self.plan.scraped or self.samples is None or self._prometheus_unread is not None:
             return []
         lacking = [part for part in self._window.lives if part.served and not self._lives[part.life].served]
@@ -263,3 +287,8 @@ class Audit:
                 f"inferences that ended after the last scrape of a process that has stopped, which Prometheus cannot know: {unscraped}"
             )
         return notes
+
+
+def _listed(stores: Sequence[str]) -> str:
+    *first, last = (TITLES[store] for store in stores)
+    return f"{', '.join(first)} and {last}" if first else last

@@ -22,9 +22,10 @@ class Sighting:
 
 
 class Sightings(Protocol):
-    """A store of spans or log records, asked for those of inferences."""
+    """A store of spans or log records, asked for those of inferences; `signal` is what it is sent, as OTLP calls it."""
 
     name: str
+    signal: str
 
     async def between(self, since_ns: int, until_ns: int) -> Sequence[Sighting]:
         """All that began in a range of time, `until` excluded; it may give more, and one several times.

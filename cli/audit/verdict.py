@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from cli.audit.embedded import Gap
     from cli.audit.window import Counts, Window
 
+TITLES = {"prometheus": "Prometheus", "loki": "Loki", "jaeger": "Jaeger", "embedded": "embedded"}
+"""The stores, as readers know them."""
 EXIT_DIFFERENCE = 1
 EXIT_UNREAD = 3
 
@@ -25,7 +27,8 @@ class StoreCounts:
 
     Attributes:
         counts: by outcome; None when it was not asked, or could not be read.
-        served: what it should have; less than all in the lite profile, where Prometheus scrapes one process.
+        served: what it should have; less than all where processes did not send to it, and in the lite profile, where Prometheus
+            scrapes one process.
         unread: why it could not be read.
         missing: inferences it lacks, and of those `named` the first; 0 where inferences cannot be told apart.
     """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cli.audit.ledger import FOREVER
 from service.errors import Outcome
+from service.telemetry.names import OTLP_SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from cli.audit.ledger import Ledger
     from service.requeststore.ledger import LedgerEntry, LedgerRow, Life
 
+EVERY_SIGNAL = frozenset(OTLP_SIGNALS)
+"""What a life is taken to have sent whose entries do not say it: better a difference too many than one too few."""
 Counts = Counter[Outcome]
 """Inferences by outcome; below 0 where it is a difference."""
 
@@ -29,6 +32,7 @@ class LifeWindow:
         final: whether the life has ended.
         unflushed: what ended after its last collection and died with it.
         until_ns: when the next life of the same instance began; metric series go on there.
+        sends: the signals that left the process by OTLP: the stores of the others are not compared with it.
     """
 
     life: str
@@ -39,6 +43,7 @@ class LifeWindow:
     final: bool
     unflushed: Counts
     until_ns: int
+    sends: frozenset[str]
 
     @property
     def first(self) -> int:
@@ -76,6 +81,10 @@ class Window:
     def served(self) -> Counts:
         """By the ledger."""
         return total(life.served for life in self.lives)
+
+    def sent(self, signal: str) -> Counts:
+        """That part of it whose processes send a signal by OTLP."""
+        return total(life.served for life in self.lives if signal in life.sends)
 
     @property
     def unflushed(self) -> Counts:
@@ -172,4 +181,5 @@ def _part(ledger: Ledger, life: Life, since_ns: int, until_ns: int, next_ns: int
         final=life.final,
         unflushed=unflushed,
         until_ns=next_ns,
+        sends=EVERY_SIGNAL if life.sends is None else life.sends,
     )

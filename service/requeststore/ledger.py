@@ -23,6 +23,7 @@ from service.requeststore.name_table import NameTable
 from service.requeststore.packing import Cell, join_id, pack_hex, split_id, unpack_hex
 from service.requeststore.rows import OUTCOMES, instance_of
 from service.telemetry.ids import trace_id_of
+from service.telemetry.names import OTLP_SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,11 +37,11 @@ PAGE = 2000
 _MAX = (1 << 63) - 1
 _DIED = 2
 _COUNTS = ", ".join(outcome.value for outcome in OUTCOMES)
-_ENTRY = f"collected, {_COUNTS}, final"
+_ENTRY = f"collected, {_COUNTS}, final, sends"
 _ROW = "id, call, item, trace, span, started, duration, outcome, instance, seq"
 
 # S608: constants, here and below.
-_LIVES = "SELECT life, min(collected), max(collected), max(final) FROM ledger GROUP BY life"
+_LIVES = "SELECT life, min(collected), max(collected), max(final), max(sends) FROM ledger GROUP BY life"
 _ENTRIES = f"SELECT {_ENTRY} FROM ledger WHERE life = ? AND collected >= ? AND collected < ? ORDER BY collected LIMIT ?"  # noqa: S608
 _LAST = f"SELECT {_ENTRY} FROM ledger WHERE life = ? AND collected < ? ORDER BY collected DESC LIMIT 1"  # noqa: S608
 # What ends between a collection and the writing of its entry stands before that entry, and is not covered by it. It does stand
@@ -59,11 +60,12 @@ _BY_START = f"""
     WHERE started >= ? AND started < ? AND (started > ? OR id > ?) ORDER BY started, id LIMIT ?
 """  # noqa: S608
 _INSERT = f"""
-    INSERT OR IGNORE INTO ledger (life, collected, total, {_COUNTS}, final, last_row)
+    INSERT OR IGNORE INTO ledger (life, collected, total, {_COUNTS}, final, sends, last_row)
     SELECT :life,
            CASE :final WHEN 0 THEN :collected
            ELSE max(:collected, coalesce((SELECT max(collected) + 1 FROM ledger WHERE life = :life), 0)) END,
-           :total, {", ".join(f":{outcome.value}" for outcome in OUTCOMES)}, :final, coalesce((SELECT max(id) FROM inference), 0)
+           :total, {", ".join(f":{outcome.value}" for outcome in OUTCOMES)}, :final, :sends,
+           coalesce((SELECT max(id) FROM inference), 0)
     WHERE NOT coalesce((SELECT final FROM ledger WHERE life = :life ORDER BY collected DESC LIMIT 1), 0)
 """  # noqa: S608
 
@@ -78,6 +80,7 @@ class LedgerEntry:
         counts: every outcome, those at 0 too.
         final: nothing comes after it: the process closed its telemetry, or a later one found it dead.
         died: it was found dead; a final entry.
+        sends: the signals that leave the process by OTLP; None when that is not known, as of a process that was found dead.
     """
 
     life: str
@@ -85,6 +88,7 @@ class LedgerEntry:
     counts: Mapping[Outcome, int]
     final: bool = False
     died: bool = False
+    sends: frozenset[str] | None = None
 
     @property
     def total(self) -> int:
@@ -94,7 +98,12 @@ class LedgerEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
-    """A life that has entries: `life` is its id, the times are those of its start, first and last entry, the rest as in the last."""
+    """A life that has entries: `life` is its id, the times are those of its start, first and last entry.
+
+    Attributes:
+        final, died: as in its last entry.
+        sends: the signals that left it by OTLP; None when no entry says it.
+    """
 
     life: str
     instance: str
@@ -103,6 +112,7 @@ class Life:
     last_unix_ns: int
     final: bool
     died: bool
+    sends: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +146,7 @@ def insert(connection: sqlite3.Connection, entry: LedgerEntry, number: Number) -
             "collected": entry.collected_unix_ns,
             "total": entry.total,
             "final": _DIED if entry.died else int(entry.final),
+            "sends": _bits(entry.sends),
             **{outcome.value: entry.counts.get(outcome, 0) for outcome in OUTCOMES},
         },
     )
@@ -281,7 +292,7 @@ class LedgerReader:
         rows = self._query("SELECT id FROM name WHERE text = ?", (life,))
         return int(rows[0][0]) if rows else 0
 
-    def _life(self, number: int, first: int, last: int, final: int) -> Life:
+    def _life(self, number: int, first: int, last: int, final: int, sends: int | None) -> Life:
         life = self._name(number)
         started = life.rpartition(":")[2]
         return Life(
@@ -292,6 +303,7 @@ class LedgerReader:
             last_unix_ns=last,
             final=bool(final),
             died=final == _DIED,
+            sends=_signals(sends),
         )
 
     def _row(self, row: Sequence[Any]) -> LedgerRow:
@@ -310,11 +322,20 @@ class LedgerReader:
 
 
 def _entry(life: str, row: Sequence[Any]) -> LedgerEntry:
-    collected, *counts, final = row
+    collected, *counts, final, sends = row
     return LedgerEntry(
         life=life,
         collected_unix_ns=collected,
         counts=Counter(dict(zip(OUTCOMES, counts, strict=True))),
         final=bool(final),
         died=final == _DIED,
+        sends=_signals(sends),
     )
+
+
+def _bits(signals: frozenset[str] | None) -> int | None:
+    return None if signals is None else sum(1 << place for place, signal in enumerate(OTLP_SIGNALS) if signal in signals)
+
+
+def _signals(bits: int | None) -> frozenset[str] | None:
+    return None if bits is None else frozenset(signal for place, signal in enumerate(OTLP_SIGNALS) if bits >> place & 1)

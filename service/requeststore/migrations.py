@@ -118,7 +118,12 @@ def m004_ledger(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX ledger_by_time ON ledger (collected)")
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_inferences, m002_batches, m003_captured_text, m004_ledger)
+def m005_ledger_sends(connection: sqlite3.Connection) -> None:
+    """Which signals left the process by OTLP: bits in the order of the names table. NULL where that is not known, as in older entries."""
+    connection.execute("ALTER TABLE ledger ADD COLUMN sends INTEGER")
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_inferences, m002_batches, m003_captured_text, m004_ledger, m005_ledger_sends)
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

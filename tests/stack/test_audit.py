@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.deadline import until
+from tests.e2e.server import Server
+from tests.stack.running import Stack
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.stack.running import Stack
 
 MIX = "valid=0.8,invalid=0.08,oversized=0.02,cancelled=0.05,batch=0.05"
 STORES = ("prometheus", "loki", "jaeger", "embedded")
@@ -110,7 +110,7 @@ def test_a_store_that_is_away_is_no_difference(stack: Stack) -> None:
     """It is named, with an exit code of its own; the others are compared."""
     stack.stop("loki")
     try:
-        done = stack.mgeo("audit", "--json", "--settle", "5s", check=False, **stack.lookup_variables)
+        done = stack.mgeo("audit", "--json", "--settle", "5s", check=False)
     finally:
         stack.start("loki")
         stack.wait_healthy("loki")
@@ -119,3 +119,31 @@ def test_a_store_that_is_away_is_no_difference(stack: Stack) -> None:
     assert (done.returncode, found["difference"], found["loki"]) == (3, 0, None)
     assert list(found["unread"]) == ["loki"]
     until(lambda: stack.audit()["loki"] is not None, deadline=120)
+
+
+def test_what_was_served_before_the_stack_came_up(tmp_path: Path) -> None:
+    """As the README goes: first the service alone, which sends nothing, then the stack on its data folder."""
+    data_dir = tmp_path / "data"
+    alone = Server(tmp_path, data_dir=data_dir).ready()
+    assert alone.match("杭州市余杭区文一西路969号", "余杭区文一西路969号阿里巴巴").status_code == 200
+    alone.stop()
+
+    stack = Stack(data_dir=data_dir, profile="full")
+    try:
+        stack.up()
+        assert stack.audit(settle=5)["served"]["total"] >= 1
+        stack.load(rate=20, seconds=2, seed=7)
+        found = stack.audit()
+    finally:
+        stack.down()
+
+    assert found["difference"] == 0
+    assert found["embedded"]["total"] - found["loki"]["total"] == 1
+    assert found["prometheus"] == found["loki"] == found["jaeger"]
+    assert found["loki"]["total"] > 0
+    assert [life["sends"] for life in found["window"]["lives"]] == [[], ["logs", "metrics", "traces"]]
+    (note,) = found["notes"]
+    assert note == (
+        "process lives that were not set to send to Prometheus, Loki and Jaeger (no OTLP endpoint): 1;"
+        " their inferences are looked for in the other stores only: 1"
+    )

@@ -29,16 +29,16 @@ class ListStore:
 
 
 def test_each_collection_becomes_an_entry_and_the_end_a_final_one() -> None:
-    """With the time it was collected."""
+    """With the time it was collected, and what leaves the process."""
     store = ListStore()
-    ledger = Ledger("one:1", store)
+    ledger = Ledger("one:1", store, sends=frozenset({"logs"}))
     ledger.collected(20, TWO)
     ledger.close(30, THREE)
     store.commit()
 
     assert store.entries == [
-        LedgerEntry(life="one:1", collected_unix_ns=20, counts=TWO),
-        LedgerEntry(life="one:1", collected_unix_ns=30, counts=THREE, final=True),
+        LedgerEntry(life="one:1", collected_unix_ns=20, counts=TWO, sends=frozenset({"logs"})),
+        LedgerEntry(life="one:1", collected_unix_ns=30, counts=THREE, final=True, sends=frozenset({"logs"})),
     ]
 
 
@@ -46,7 +46,7 @@ def test_what_is_committed_is_told_by_its_total() -> None:
     """When it stands in the store, and not before; closed is what has its final entry there."""
     store = ListStore()
     totals: list[int] = []
-    ledger = Ledger("one:1", store, on_settled=totals.append)
+    ledger = Ledger("one:1", store, sends=frozenset(), on_settled=totals.append)
     ledger.collected(20, TWO)
     assert totals == []
     store.commit()

@@ -183,6 +183,29 @@ def test_a_life_is_an_instance_and_when_it_started(recording: Recording) -> None
     assert recording.life == f"{recording.slot.instance_id}:1770000000000000000"
 
 
+@pytest.mark.parametrize(
+    ("variables", "sends"),
+    [
+        ({}, frozenset()),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}, frozenset({"traces", "metrics", "logs"})),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_TRACES_EXPORTER": "none"}, frozenset({"metrics", "logs"})),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_SDK_DISABLED": "true"}, frozenset()),
+    ],
+)
+def test_a_life_says_which_signals_leave_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], sends: frozenset[str]
+) -> None:
+    """So that an audit looks for it in no store that it never sent to."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    recording = Recording.open(settings_of(tmp_path), command="serve", strict=True)
+    infer(recording)
+    recording.close(1)
+
+    with LedgerReader(database(tmp_path / "data")) as reader:
+        assert [life.sends for life in reader.lives()] == [sends]
+
+
 def test_each_collection_and_the_end_are_in_the_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind the rows they count; and the process is seen to live. Without any endpoint."""
     monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "20")

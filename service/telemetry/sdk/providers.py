@@ -56,7 +56,12 @@ _SELF_METRICS = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
 
 @dataclass(slots=True, kw_only=True)
 class Telemetry:
-    """The providers of one process, and the losses their exporters had."""
+    """The providers of one process, and the losses their exporters had.
+
+    Attributes:
+        delivery: sends what leaves by OTLP; None when nothing does.
+        sends: the signals that leave.
+    """
 
     resource: Resource
     tracer_provider: TracerProvider
@@ -64,11 +69,12 @@ class Telemetry:
     logger_provider: LoggerProvider
     losses: Counter[tuple[str, str]] = field(default_factory=Counter)
     delivery: Delivery | None = None
+    sends: frozenset[str] = frozenset()
 
     @property
     def exporting(self) -> bool:
         """Whether any signal leaves by OTLP."""
-        return self.delivery is not None
+        return bool(self.sends)
 
     @property
     def service(self) -> str:
@@ -213,6 +219,7 @@ def _build(
         logger_provider=logger_provider,
         losses=losses,
         delivery=_delivery(spool, standard, on_refusal),
+        sends=frozenset(standard),
     )
 
 

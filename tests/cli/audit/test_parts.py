@@ -13,7 +13,7 @@ from cli.audit.report import report_json, report_text
 from cli.audit.rfc3339 import moment, rfc3339, shown
 from cli.audit.samples import Sample, deviation
 from cli.audit.verdict import StoreCounts, Verdict
-from cli.audit.window import LifeWindow, Window
+from cli.audit.window import EVERY_SIGNAL, LifeWindow, Window
 from service.errors import Outcome
 from service.requeststore.ledger import LedgerEntry, LedgerRow
 
@@ -124,6 +124,7 @@ def life(number, **counts):
         final=number % 2 == 0,
         unflushed=Counter(),
         until_ns=NOW,
+        sends=EVERY_SIGNAL,
     )
 
 

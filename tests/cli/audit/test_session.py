@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from cli.audit.backend import BackendUnread
+from cli.audit.report import report_json, report_text
 from cli.audit.session import SLICE_ROWS
 from service.errors import Outcome
 from tests.cli.audit.world import MS, SECOND, START, MemorySightings, World
@@ -63,6 +64,78 @@ def test_a_restart_is_seen(world):
     verdict = run(world.audit())
     assert counts(verdict, "prometheus") == {"success": 2, "error": 1}
     assert (verdict.window.restarts, verdict.difference) == (1, 0)
+
+
+def test_a_life_that_sent_nothing_is_looked_for_in_the_embedded_store_alone(world):
+    """Before the stack came up on its data folder, say; and that is told."""
+    world.stop()
+    world.start(sends=frozenset())
+    world.serve()
+    world.serve(Outcome.ERROR)
+    world.stop()
+    world.start()
+    world.serve()
+    world.collect()
+    verdict = run(world.audit())
+    assert (verdict.difference, verdict.exit_code) == (0, 0)
+    assert counts(verdict, "embedded") == {"success": 2, "error": 1}
+    for store in ("prometheus", "loki", "jaeger"):
+        assert counts(verdict, store) == {"success": 1}
+    assert verdict.notes == [
+        (
+            "process lives that were not set to send to Prometheus, Loki and Jaeger (no OTLP endpoint): 1;"
+            " their inferences are looked for in the other stores only: 2"
+        )
+    ]
+    assert "difference 0: Prometheus, Loki, Jaeger, embedded have exactly what each should have\n" in report_text(verdict)
+    assert [life["sends"] for life in report_json(verdict)["window"]["lives"]] == [
+        ["logs", "metrics", "traces"],
+        [],
+        ["logs", "metrics", "traces"],
+    ]
+
+
+def test_a_life_that_sent_some_signals_is_looked_for_where_they_go(world):
+    """What is missing there is a difference still."""
+    world.stop()
+    world.start(sends=frozenset({"metrics", "logs"}))
+    world.serve()
+    world.serve(Outcome.ERROR, lost_by=["loki"])
+    world.collect()
+    verdict = run(world.audit())
+    assert counts(verdict, "jaeger") == {}
+    assert counts(verdict, "prometheus") == {"success": 1, "error": 1}
+    assert verdict.stores["loki"].difference == Counter({Outcome.ERROR: 1})
+    assert verdict.difference == 1
+    assert verdict.notes == [
+        (
+            "process lives that were not set to send to Jaeger (no OTLP endpoint): 1;"
+            " their inferences are looked for in the other stores only: 2"
+        )
+    ]
+
+
+def test_a_store_is_not_asked_for_what_nobody_sent_it(world):
+    """It may know nothing of that time."""
+    world.stop()
+    world.start(sends=frozenset())
+    world.serve()
+    world.collect()
+    audit = world.audit()
+    run(audit)
+    assert [store.asked for store in audit.sightings] == [[], []]
+
+
+def test_rows_that_a_life_which_sent_nothing_has_lost(world):
+    """Nobody else can know them: the embedded store lacks them, and no other."""
+    world.stop()
+    world.start(sends=frozenset())
+    world.serve()
+    world.serve(lost_by=["embedded"])
+    world.collect()
+    verdict = run(world.audit())
+    assert verdict.stores["embedded"].difference == Counter({Outcome.SUCCESS: 1})
+    assert verdict.difference == 1
 
 
 def test_what_a_kill_took_is_unflushed(world):

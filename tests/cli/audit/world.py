@@ -16,6 +16,7 @@ from service.requeststore.ledger import LedgerEntry, LedgerRow, Life, life_of
 MS = 1_000_000
 SECOND = 1000 * MS
 START = 1_770_000_000 * SECOND
+SIGNALS = {"loki": "logs", "jaeger": "traces"}
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Process:
     requests: list = field(default_factory=list)
     samples: dict = field(default_factory=dict)
     ended: bool = False
+    sends: frozenset | None = None
 
     @property
     def life(self):
@@ -54,9 +56,10 @@ class World:
     def running(self):
         return self.processes[-1] if self.processes and not self.processes[-1].ended else None
 
-    def start(self, instance="one"):
+    def start(self, instance="one", *, sends=None):
+        """A process; `sends` are the signals that leave it by OTLP, None when its ledger does not say."""
         self.tick()
-        self.processes.append(Process(instance, self.now))
+        self.processes.append(Process(instance, self.now, sends=sends))
 
     def serve(self, outcome=Outcome.SUCCESS, *, took=10 * MS, lost_by=()):
         """One inference that ends now; `lost_by` names the stores that do not get it."""
@@ -77,7 +80,8 @@ class World:
         if "embedded" not in lost_by:
             self.rows.append(row)
         for store in {"loki", "jaeger"} - set(lost_by):
-            self.stores[store].append(self.sighting(row))
+            if process.sends is None or SIGNALS[store] in process.sends:
+                self.stores[store].append(self.sighting(row))
         return row
 
     def sighting(self, row):
@@ -97,7 +101,7 @@ class World:
         counts = Counter(dict.fromkeys(Outcome, 0))
         counts.update(process.counts())
         process.entries.append(LedgerEntry(life=process.life, collected_unix_ns=self.now, counts=counts))
-        if sampled:
+        if sampled and (process.sends is None or "metrics" in process.sends):
             process.samples[self.now // MS] = counts
 
     def stop(self, *, sampled=True):
@@ -148,6 +152,7 @@ class MemoryLedger:
                 last_unix_ns=process.entries[-1].collected_unix_ns,
                 final=process.entries[-1].final,
                 died=process.entries[-1].died,
+                sends=process.sends,
             )
             for process in self._world.processes
             if process.entries and process.started < until_ns and process.entries[-1].collected_unix_ns >= since_ns
@@ -178,6 +183,7 @@ class MemorySightings:
 
     def __init__(self, name, sightings):
         self.name = name
+        self.signal = SIGNALS[name]
         self.asked = []
         self._sightings = sightings
 

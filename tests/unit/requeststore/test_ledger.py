@@ -16,6 +16,7 @@ from service.requeststore.ledger import LedgerEntry, LedgerReader, LedgerRow, Li
 from service.requeststore.retention import Retention
 from service.requeststore.sqlite_writer import SqliteWriter
 from service.telemetry.event import Clock
+from service.telemetry.names import OTLP_SIGNALS
 from tests.deadline import DEADLINE, until
 from tests.inference_events import SECOND, STARTED, refused, success
 
@@ -91,6 +92,16 @@ def test_an_entry_of_a_life_that_died_says_so(path: Path) -> None:
 
     with LedgerReader(path) as reader:
         assert list(reader.entries(ONE)) == [entry(10, 1), entry(20, 2, final=True, died=True)]
+
+
+@pytest.mark.parametrize("sends", [None, frozenset(), frozenset({"traces"}), frozenset({"metrics", "logs"}), frozenset(OTLP_SIGNALS)])
+def test_an_entry_says_which_signals_left_its_process(path: Path, sends: frozenset[str] | None) -> None:
+    """And so does its life, also when a later process has found it dead and could not know."""
+    write(path, entry(10, 1, sends=sends), entry(20, 2, final=True, died=True))
+
+    with LedgerReader(path) as reader:
+        assert [one.sends for one in reader.entries(ONE)] == [sends, None]
+        assert [life.sends for life in reader.lives()] == [sends]
 
 
 def test_lives_are_listed_by_their_start(path: Path) -> None:

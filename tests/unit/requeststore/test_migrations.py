@@ -30,7 +30,7 @@ def applied(connection: sqlite3.Connection) -> list[str]:
 def test_a_blank_database_gets_all_tables(connection) -> None:
     """The columns are those of the rows, and each step is remembered."""
     migrate(connection)
-    assert applied(connection) == ["m001_inferences", "m002_batches", "m003_captured_text", "m004_ledger"]
+    assert applied(connection) == ["m001_inferences", "m002_batches", "m003_captured_text", "m004_ledger", "m005_ledger_sends"]
     for table, columns in (("inference", INFERENCE_COLUMNS), ("batch", BATCH_COLUMNS)):
         assert [row[1] for row in connection.execute(f"PRAGMA table_info({table})")] == ["id", *columns]
 
@@ -47,7 +47,7 @@ def test_a_store_of_any_earlier_version_becomes_the_same(connection, version: in
 
 
 def test_the_names_of_the_steps_are_in_their_order() -> None:
-    """The next one is m005."""
+    """The next one is m006."""
     assert [step.__name__[:5] for step in MIGRATIONS] == [f"m{number:03d}_" for number in range(1, len(MIGRATIONS) + 1)]
 
 

@@ -398,7 +398,7 @@ def test_a_store_of_a_newer_version_is_refused_at_start(path: Path) -> None:
         connection.execute("INSERT INTO migration VALUES ('m999_of_tomorrow')")
     with pytest.raises(StartupError, match=r"written by a newer version .* use that version, or another MGEO_DATA_DIR"):
         open_writer(path)
-    assert rows(path, "SELECT count(*) FROM migration") == [5]
+    assert rows(path, "SELECT count(*) FROM migration") == [6]
 
 
 def test_a_store_that_cannot_be_made_is_refused_at_start_with_the_fix(tmp_path: Path) -> None:
