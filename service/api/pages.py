@@ -81,9 +81,10 @@ class Pages:
         """The results of a search, with the form to change it; `query` as the browser sent it."""
         return self._page("search.html", page=page, query={name: query.get(name, "") for name in PARAMETERS}, by_address=False)
 
-    def address_search(self, page: Mapping[str, Any]) -> Response:
-        """The results of a search by address; the address itself is not shown again."""
-        return self._page("search.html", page=page, query=dict.fromkeys(PARAMETERS, ""), by_address=True)
+    def address_search(self, page: Mapping[str, Any], *, everywhere: bool) -> Response:
+        """The results of a search by address, on all boxes or this one; the address itself is not shown again."""
+        query = dict.fromkeys(PARAMETERS, "") | ({"everywhere": "true"} if everywhere else {})
+        return self._page("search.html", page=page, query=query, by_address=True)
 
     def docs(self, operations: Sequence[Mapping[str, Any]], problems: Sequence[Mapping[str, Any]]) -> Response:
         """The page of the API, from its operations and its error types."""

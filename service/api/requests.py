@@ -100,17 +100,13 @@ class RequestsApi:
         cursor = body.get("cursor")
         if not (cursor is None or isinstance(cursor, str)):
             raise InvalidQuery("cursor", "cursor is the text of next_cursor.")
+        everywhere = parse_everywhere(body.get("everywhere", False))
         found: RequestPage = await self._store.search(
-            Search(
-                address_hashes=hashes,
-                limit=parse_limit(body.get("limit", 50)),
-                cursor=cursor or None,
-                everywhere=parse_everywhere(body.get("everywhere", False)),
-            ),
+            Search(address_hashes=hashes, limit=parse_limit(body.get("limit", 50)), cursor=cursor or None, everywhere=everywhere)
         )
         page = self._renderer.page(found)
         if prefers_html(request.headers.get("accept", "")):
-            return self._pages.address_search(page)
+            return self._pages.address_search(page, everywhere=everywhere)
         return _json(page)
 
     async def _address_body(self, request: Request) -> dict[str, object]:

@@ -90,6 +90,20 @@ async def test_the_pages_offer_it_and_keep_it_on_the_way_to_older_ones(central: 
     assert hidden == {"limit": "1", "everywhere": "true"}
 
 
+async def test_a_page_says_that_all_boxes_were_searched(central: Service) -> None:
+    """In its heading, and by the box that stays ticked; also when it was an address, which is not shown again."""
+    sent = {"address1": "杭州市余杭区", "everywhere": "true"}
+    found = await central.client.post("/v1/requests/search", data=sent, headers=HTML)
+    here = await central.client.post("/v1/requests/search", data={"address1": "杭州市余杭区"}, headers=HTML)
+    listed = await central.client.get("/v1/requests", params={"everywhere": "true"}, headers=HTML)
+
+    assert "Requests with this address on all boxes" in Page(found.text).words()
+    assert boxes(found.text) == [("everywhere", "true", True)]
+    assert "on all boxes" not in Page(here.text).words()
+    assert boxes(here.text) == [("everywhere", "true", False)]
+    assert "Requests on all boxes" in Page(listed.text).words()
+
+
 async def test_the_api_document_has_it(central: Service) -> None:
     """As a parameter, and as a field."""
     paths = (await central.client.get("/openapi.json")).json()["paths"]

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
-from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 
+from benchmarks.native_stack import free_ports
 from tests.deadline import until
 
 ROOT = Path(__file__).parents[2]
 CONFIGURATION = ROOT / "otel-collector"
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    with ExitStack() as open_sockets:
-        sockets = [open_sockets.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [each.getsockname()[1] for each in sockets]
 
 
 class Collector:

@@ -15,12 +15,13 @@ from typing import Any
 
 import httpx
 
+from benchmarks.native_stack import free_ports
 from cli.stack.layout import Layout
 from cli.stack.state import read_state
 from cli.stack.supervisor import Control
 from service.stack_settings import StackPortSettings
 from tests.deadline import until
-from tests.stack.collector import ROOT, free_ports
+from tests.stack.collector import ROOT
 
 PORTS = ("port", *(name for name in StackPortSettings.model_fields if name.endswith("_port")))
 # Collections as often as tests have patience for, and a small disk will do; every other setting is the default.

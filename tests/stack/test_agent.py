@@ -23,8 +23,9 @@ def door(stack: Stack, tmp_path_factory: pytest.TempPathFactory, program: Callab
     import os
     import subprocess
 
+    from benchmarks.native_stack import free_ports
     from tests.deadline import until
-    from tests.stack.collector import ROOT, free_ports
+    from tests.stack.collector import ROOT
 
     folder = tmp_path_factory.mktemp("door")
     authority = trustme.CA()

@@ -13,11 +13,12 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
+from benchmarks.native_stack import free_ports
 from cli.stack.profile import Profile
 from cli.stack.queue_space import QUEUE_FILES
 from service.errors import ErrorType
 from tests.deadline import until
-from tests.stack.collector import CONFIGURATION, Collector, free_ports
+from tests.stack.collector import CONFIGURATION, Collector
 from tests.stack.stores import Stores
 
 pytestmark = pytest.mark.stack
