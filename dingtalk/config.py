@@ -1,0 +1,271 @@
+"""The configuration of the notifier: one TOML file, read once, refused as a whole with every fault named.
+
+Every secret may stand in a file of its own (`token_file` and the like), whose path may be relative to the configuration.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import tomllib
+from datetime import time  # noqa: TC003 -- pydantic reads the annotations when it runs
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_origin
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, model_validator
+
+from dingtalk.alert import Severity
+from dingtalk.errors import ConfigError
+
+DINGTALK_URL = "https://oapi.dingtalk.com/robot/send"
+DINGTALK_HOSTS = frozenset({"oapi.dingtalk.com"})
+RATE_LIMIT = 20
+"""Messages a robot may send a minute; one more, and it is silenced for ten."""
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no time zone; give one such as Asia/Shanghai") from None
+    return name
+
+
+class _SecretMark:
+    """Marks a field that may stand in a file."""
+
+
+_SECRET = _SecretMark()
+Secret = Annotated[SecretStr, _SECRET]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secret_files(cls, values: Any, info: ValidationInfo) -> Any:  # Any: TOML
+        """Put the content of each `<name>_file` where the secret `<name>` belongs."""
+        if not isinstance(values, dict):
+            return values
+        folder = (info.context or {}).get("folder", Path())
+        values = dict(values)
+        for name, field in cls.model_fields.items():
+            if _SECRET not in field.metadata or f"{name}_file" not in values:
+                continue
+            path = folder / str(values.pop(f"{name}_file"))
+            if name in values:
+                raise ValueError(f"{name} and {name}_file are both given; keep one")
+            try:
+                text = path.read_text().strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise ValueError(f"{name}_file {path} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}") from None
+            if not text:
+                raise ValueError(f"{name}_file {path} is empty")
+            values[name] = text.split() if get_origin(field.annotation) is list else text
+        return values
+
+
+class Robot(_Section):
+    """One custom robot of a group. Its token is a secret: whoever has it writes into the group."""
+
+    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    token: Secret = Field(description="`access_token` of its webhook address.")
+    secret: Annotated[SecretStr | None, _SECRET] = Field(default=None, description="`SEC…` of the security mode 加签.")
+    keyword: str = Field(default="", description="One of its keywords; added to each message that lacks it.")
+    organisation: str = Field(default="default", description="Whose monthly quota it uses.")
+    url: str = Field(default=DINGTALK_URL, description="Another address needs its host in `allowed_hosts`.")
+    per_minute: int = Field(default=18, ge=1, le=RATE_LIMIT, description="Messages in any 60 s; the margin is for clocks that differ.")
+    reserve: int = Field(default=3, ge=0, description="How many of those are kept for critical alerts.")
+
+    @model_validator(mode="after")
+    def _has_room(self) -> Self:
+        if self.reserve >= self.per_minute:
+            raise ValueError(f"reserve = {self.reserve} leaves nothing of per_minute = {self.per_minute} for what is not critical")
+        return self
+
+
+class Organisation(_Section):
+    """A DingTalk organisation, whose robots share a monthly quota."""
+
+    name: str
+    monthly_quota: int = Field(default=3000, ge=1, description="Calls a calendar month; the standard edition has 3,000 since 2025-11-19.")
+
+
+class Person(_Section):
+    """Somebody who can be called by an @."""
+
+    name: str = Field(min_length=1)
+    mobile: str = Field(default="", pattern=r"^(\+\d{1,4}-)?\d{0,20}$", description="As DingTalk knows it; overseas `+CC-number`.")
+    user_id: str = Field(default="", pattern=r"^[\w.@-]*$")
+
+    @model_validator(mode="after")
+    def _can_be_called(self) -> Self:
+        if not (self.mobile or self.user_id):
+            raise ValueError(f"{self.name} has neither mobile nor user_id")
+        return self
+
+
+class Owner(_Section):
+    """Who is called for alerts with certain labels; the first that matches counts."""
+
+    match: dict[str, str] = Field(default_factory=dict, description="Labels and their values; all must be there. Empty: every alert.")
+    people: list[str] = Field(default_factory=list, description="Names of [[people]].")
+    everyone: bool = Field(default=False, description="@ everybody, for critical alerts only.")
+    on_resolved: bool = Field(default=False, description="Also call them when it is over.")
+    quiet_from: time | None = None
+    quiet_until: time | None = None
+    quiet_severities: list[Severity] = Field(default=[Severity.WARNING, Severity.INFO], description="What waits for the morning to call.")
+
+    @model_validator(mode="after")
+    def _quiet_has_two_ends(self) -> Self:
+        if (self.quiet_from is None) != (self.quiet_until is None):
+            raise ValueError("quiet_from and quiet_until belong together")
+        return self
+
+
+class Receiver(_Section):
+    """Where notifications go that Alertmanager posts to `/v1/alertmanager/<name>`."""
+
+    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    robots: list[str] = Field(min_length=1, description="Names of [[robots]]: a pool, in the order of preference.")
+    fallbacks: Annotated[list[SecretStr], _SECRET] = Field(
+        default_factory=list, description="Apprise addresses, for when no robot can be reached; one a line in a file."
+    )
+    fallback_after: float = Field(default=600.0, gt=0, description="Seconds a message waits for the robots before it goes there.")
+    card: bool = Field(default=False, description="Links as buttons of an action card, which cannot @ by mobile.")
+
+
+class Rota(_Section):
+    """Who is asked when nobody takes a critical alert."""
+
+    people: list[str] = Field(default_factory=list, description="Names of [[people]], in the order of asking.")
+    after: float = Field(default=300.0, gt=0, description="Seconds until the next is asked.")
+    phone: Annotated[SecretStr | None, _SECRET] = Field(default=None, description="Apprise address of the phone channel, asked last.")
+
+
+class Config(_Section):
+    """All of it."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8060, ge=0, le=65535)
+    data_dir: Path = Path("var/notifier")
+    public_url: str = Field(default="", description="Where people reach this stack from their phones; links need it.")
+    alertmanager_url: str = "http://127.0.0.1:9093"
+    prometheus_url: str = "http://127.0.0.1:9090"
+    time_zone: Annotated[str, AfterValidator(_zone)] = "Asia/Shanghai"
+    language: Literal["zh"] = "zh"
+    token: Annotated[SecretStr | None, _SECRET] = Field(default=None, description="Bearer token that Alertmanager must send.")
+    username: str = ""
+    password: Annotated[SecretStr | None, _SECRET] = Field(default=None, description="Basic authentication instead of the token.")
+    link_key: Annotated[SecretStr | None, _SECRET] = Field(
+        default=None, description="Signs the links of messages; made once in the data folder when it is not given."
+    )
+    default_receiver: str = ""
+    allowed_hosts: list[str] = Field(default_factory=list, description="Hosts beside DingTalk's that robots may be at.")
+    templates: Path | None = Field(default=None, description="Folder with your own group.md.j2 and digest.md.j2.")
+    max_queue: int = Field(default=200_000, ge=1, description="Receipts that may wait; then 503.")
+    replica_window: float = Field(default=240.0, ge=0, description="Seconds in which the same content is another replica's.")
+    keep_days: float = Field(default=31.0, gt=0, description="How long what was told is kept.")
+    scale: float = Field(default=1.0, gt=0, le=1, description="Shortens every duration, for drills.")
+    robots: list[Robot] = Field(min_length=1)
+    organisations: list[Organisation] = Field(default_factory=list)
+    receivers: list[Receiver] = Field(min_length=1)
+    people: list[Person] = Field(default_factory=list)
+    owners: list[Owner] = Field(default_factory=list)
+    rota: Rota = Rota()
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        faults = [*self._doubles(), *self._unknown(), *self._addresses()]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _doubles(self) -> list[str]:
+        faults = []
+        for kind in ("robots", "organisations", "receivers", "people"):
+            names = [one.name for one in getattr(self, kind)]
+            faults += [f"{kind}: the name {name!r} is given twice" for name in sorted({name for name in names if names.count(name) > 1})]
+        return faults
+
+    def _unknown(self) -> list[str]:
+        robots, people = {robot.name for robot in self.robots}, {person.name for person in self.people}
+        faults = [
+            f"receiver {receiver.name!r} names the robot {name!r}, which is none of [[robots]]"
+            for receiver in self.receivers
+            for name in receiver.robots
+            if name not in robots
+        ]
+        named = [*(name for owner in self.owners for name in owner.people), *self.rota.people]
+        faults += [f"{name!r} is called, but is none of [[people]]" for name in dict.fromkeys(named) if name not in people]
+        if self.default_receiver and self.default_receiver not in {receiver.name for receiver in self.receivers}:
+            faults.append(f"default_receiver = {self.default_receiver!r} is none of [[receivers]]")
+        return faults
+
+    def _addresses(self) -> list[str]:
+        allowed = DINGTALK_HOSTS | set(self.allowed_hosts)
+        faults = []
+        for robot in self.robots:
+            parts = urlsplit(robot.url)
+            if parts.hostname not in allowed:
+                faults.append(
+                    f"robot {robot.name!r} is at {parts.hostname}, which is not DingTalk's; put it into allowed_hosts if you mean it"
+                )
+            elif parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+                faults.append(f"robot {robot.name!r}: {parts.scheme}:// would show its token to the network; use https")
+        if self.public_url and _is_loopback(urlsplit(self.public_url).hostname or ""):
+            faults.append(f"public_url = {self.public_url}: no phone reaches a loopback address; give the one people use, or leave it out")
+        elif self.public_url and urlsplit(self.public_url).scheme not in {"http", "https"}:
+            faults.append(f"public_url = {self.public_url} is no address of a page")
+        return faults
+
+    def robot(self, name: str) -> Robot:
+        """The robot of a name."""
+        return next(robot for robot in self.robots if robot.name == name)
+
+    def person(self, name: str) -> Person:
+        """The person of a name."""
+        return next(person for person in self.people if person.name == name)
+
+    def receiver(self, name: str) -> Receiver:
+        """The receiver of a name; the default one for a name that is not known."""
+        by_name = {receiver.name: receiver for receiver in self.receivers}
+        return by_name.get(name) or by_name.get(self.default_receiver) or self.receivers[0]
+
+    def organisation(self, name: str) -> Organisation:
+        """The organisation of a name, with the standard quota when it is not described."""
+        return next((one for one in self.organisations if one.name == name), Organisation(name=name))
+
+
+def load_config(path: Path) -> Config:
+    """Read and judge a configuration; relative paths in it are relative to its folder.
+
+    Raises:
+        ConfigError: the file cannot be read or used; names every fault.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is no TOML: {error}") from error
+    try:
+        return Config.model_validate(values, context={"folder": path.parent})
+    except ValidationError as error:
+        raise ConfigError("\n".join([f"{path} cannot be used:", *map(_in_words, error.errors())])) from None
+
+
+def _in_words(fault: Any) -> str:  # Any: pydantic's own mapping
+    place = ".".join(str(step) for step in fault["loc"])
+    return f"  {place + ': ' if place else ''}{fault['msg'].removeprefix('Value error, ')}"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,34 @@
+"""The errors of the notifier, drawn as a tree.
+
+::
+
+    NotifierError
+    ├── ConfigError         the configuration cannot be used; says which entry, which value, which fix
+    ├── PayloadError        what was posted is no notification of Alertmanager; the same bytes fail again
+    ├── StoreUnavailable    nothing can be stored now; the sender shall try again
+    └── LinkRefused         a signed link that is forged, too old or already used
+
+Nothing here knows HTTP.
+"""
+
+from __future__ import annotations
+
+
+class NotifierError(Exception):
+    """All errors of this package; the message says what to do."""
+
+
+class ConfigError(NotifierError):
+    """The configuration cannot be used."""
+
+
+class PayloadError(NotifierError):
+    """What was posted is no notification of Alertmanager."""
+
+
+class StoreUnavailable(NotifierError):
+    """Nothing can be stored now."""
+
+
+class LinkRefused(NotifierError):
+    """A signed link that does not count."""
