@@ -6,7 +6,8 @@
     ├── ConfigError         the configuration cannot be used; says which entry, which value, which fix
     ├── PayloadError        what was posted is no notification of Alertmanager; the same bytes fail again
     ├── StoreUnavailable    nothing can be stored now; the sender shall try again
-    └── LinkRefused         a signed link that is forged, too old or already used
+    ├── LinkRefused         a signed link that is forged, too old or already used
+    └── UpstreamFailed      Prometheus or Alertmanager does not answer as it should; it is asked again later
 
 Nothing here knows HTTP.
 """
@@ -32,3 +33,7 @@ class StoreUnavailable(NotifierError):
 
 class LinkRefused(NotifierError):
     """A signed link that does not count."""
+
+
+class UpstreamFailed(NotifierError):
+    """Prometheus or Alertmanager does not answer as it should."""

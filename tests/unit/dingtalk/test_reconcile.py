@@ -1,0 +1,224 @@
+"""What was never told is told late, once; in simulated hours of alerts, silences and absences."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dingtalk.errors import UpstreamFailed
+from dingtalk.missed import episodes, labels_of
+from dingtalk.prometheus import Rules
+from dingtalk.reconcile import Reconciler
+from tests.unit.dingtalk.heard import MemoryHeard
+
+STEP = 10.0
+RULES = Rules(interval=STEP, annotations={"A": {"summary": "of A"}, "B": {}})
+
+
+class World:
+    """Alerts that fire at times, a Prometheus that remembers them, an Alertmanager that is told late ones."""
+
+    def __init__(self):
+        self.now = 100_000.0
+        self.moments = {}
+        self.silenced = []
+        self.told = []
+        self.broken = False
+        self.heard = MemoryHeard()
+        self.late = []
+        self.reconciler = Reconciler(
+            prometheus=self, alertmanager=self, heard=self.heard, unix=lambda: self.now, on_late=lambda *one: self.late.append(one)
+        )
+
+    def fire(self, name):
+        self.moments.setdefault(name, []).append(self.now)
+
+    async def rules(self):
+        if self.broken:
+            raise UpstreamFailed("Prometheus does not answer")
+        return RULES
+
+    async def fired(self, since, until, *, step):
+        return [
+            episode
+            for name, moments in self.moments.items()
+            for episode in episodes({"alertname": name}, [at for at in moments if since < at <= until], step=step, now=until)
+        ]
+
+    async def suppressed(self):
+        return [{"alertname": name} for name in self.silenced]
+
+    async def tell(self, alerts):
+        self.told += alerts
+
+    def hear(self, name, *, since, until=None):
+        self.heard.hear(labels_of({"alertname": name}), since=since, at=self.now, until=until)
+
+    def reconcile(self):
+        return asyncio.run(self.reconciler.run_once())
+
+    def run(self, seconds, *names, every=60.0, reconciling=True):
+        """Let alerts fire for so long, with a comparison each minute."""
+        end, due = self.now + seconds, self.now + every
+        while self.now < end:
+            self.now += STEP
+            for name in names:
+                self.fire(name)
+            if reconciling and self.now >= due:
+                due += every
+                self.reconcile()
+
+
+@pytest.fixture
+def world():
+    world = World()
+    world.run(600.0)
+    return world
+
+
+def test_a_first_start_tells_nothing_of_the_past():
+    """What fired before there was a notifier was never its own."""
+    world = World()
+    world.run(7200.0, "A", reconciling=False)
+    world.run(600.0)
+    assert world.told == []
+
+
+def test_what_fired_and_ended_while_nobody_listened_is_told_late(world):
+    """With its own times, the fixed texts of its rule, and once."""
+    began = world.now + STEP
+    world.run(300.0, "A", reconciling=False)
+    ended = world.now
+    world.run(3600.0, reconciling=False)
+    world.run(1800.0)
+    (late,) = world.told
+    assert late.labels == {"alertname": "A", "late": "true"}
+    assert late.annotations == {"summary": "of A", "started_at": f"{began:.0f}", "ended_at": f"{ended:.0f}"}
+    assert late.ends_at > world.now - 1800.0
+    assert ("resolved", 1) in world.late
+
+
+def test_what_still_fires_and_never_came_is_told_late(world):
+    """After Alertmanager had its time."""
+    world.run(300.0, "A")
+    assert world.told == []
+    world.run(900.0, "A")
+    assert [(one.labels["alertname"], "ended_at" in one.annotations) for one in world.told] == [("A", False)]
+    assert ("firing", 1) in world.late
+
+
+def test_what_came_by_itself_is_not_told_again(world):
+    """However long it fires."""
+    since = world.now
+    world.run(30.0, "A")
+    world.hear("A", since=since)
+    world.run(7200.0, "A")
+    world.hear("A", since=since, until=world.now)
+    world.run(1800.0)
+    assert world.told == []
+
+
+def test_an_end_that_never_came_is_told_late(world):
+    """Once; the next time the alert fires is another one."""
+    since = world.now
+    world.run(30.0, "A")
+    world.hear("A", since=since)
+    world.run(3600.0, "A", reconciling=False)
+    ended = world.now
+    world.run(3600.0)
+    (late,) = world.told
+    assert late.annotations["ended_at"] == f"{ended:.0f}"
+    again = world.now + STEP
+    world.run(300.0, "A")
+    world.run(1200.0)
+    assert [one.annotations["started_at"] for one in world.told] == [f"{since:.0f}", f"{again:.0f}"]
+
+
+def test_what_is_silenced_is_not_missed(world):
+    """It is Alertmanager's business to keep it back; when the silence ends it may tell it by itself."""
+    world.silenced = ["A"]
+    world.run(1800.0, "A")
+    world.silenced = []
+    world.run(120.0, "A")
+    assert world.told == []
+
+
+def test_an_alert_that_no_rule_of_prometheus_makes_is_left_alone(world):
+    """It is told by whoever made it, and Prometheus cannot say that it is over."""
+    world.hear("Foreign", since=world.now)
+    world.run(3600.0)
+    assert world.told == []
+
+
+def test_when_prometheus_is_away_the_next_comparison_looks_as_far_back(world):
+    """Nothing is forgotten."""
+    world.run(300.0, "A", reconciling=False)
+    world.broken = True
+    world.run(1800.0, reconciling=False)
+    with pytest.raises(UpstreamFailed):
+        world.reconcile()
+    world.broken = False
+    world.run(120.0)
+    assert len(world.told) == 1
+
+
+def test_what_alertmanager_did_not_take_is_told_the_next_time(world):
+    """A failed telling counts for nothing."""
+    world.run(300.0, "A", reconciling=False)
+    world.run(600.0, reconciling=False)
+    taken = world.tell
+
+    async def refuse(alerts):
+        raise UpstreamFailed("Alertmanager answered 500")
+
+    world.tell = refuse
+    with pytest.raises(UpstreamFailed):
+        world.reconcile()
+    world.tell = taken
+    world.run(120.0)
+    assert len(world.told) == 1
+
+
+# Shorter than three evaluations is no pause.
+PHASE = st.tuples(st.integers(3, 90), st.booleans(), st.booleans())
+
+
+@settings(max_examples=60, deadline=None)
+@given(phases=st.lists(PHASE, min_size=1, max_size=8))
+def test_every_end_is_heard_of_or_told_late_and_never_twice(phases):
+    """Phases of so many evaluations, in which the alert fires or not, and the notifier is up or not."""
+    world = World()
+    world.run(600.0)
+    began = heard = None
+    unheard = []
+    for steps, fires, up in [*phases, (200, False, True)]:
+        for _ in range(steps):
+            world.run(STEP, *(["A"] if fires else []), reconciling=False)
+            if fires and began is None:
+                began, heard = world.now, False
+            if fires and up and not heard:
+                # Alertmanager tries again and again while it fires.
+                heard = True
+                world.hear("A", since=began)
+            if not fires and began is not None and (up or not heard):
+                if heard:
+                    world.hear("A", since=began, until=world.now)
+                else:
+                    unheard.append((began, world.now - STEP))
+                began = None
+            if up and world.now % 60.0 < STEP:
+                world.reconcile()
+
+    ends = sorted(
+        (float(one.annotations["started_at"]), float(one.annotations["ended_at"])) for one in world.told if one.annotations.get("ended_at")
+    )
+    # One that was told late while it fired, ended, fired and ended again before anybody was back, is told as one.
+    assert all(any(first <= began and ended <= last for first, last in ends) for began, ended in unheard)
+    assert len(ends) <= len(unheard)
+    assert all(one[1] < other[0] for one, other in pairwise(ends))
+    firing = [one.annotations["started_at"] for one in world.told if "ended_at" not in one.annotations]
+    assert len(set(firing)) == len(firing)
