@@ -7,6 +7,7 @@
     ├── PayloadError        what was posted is no notification of Alertmanager; the same bytes fail again
     ├── StoreUnavailable    nothing can be stored now; the sender shall try again
     ├── LinkRefused         a signed link that is forged, too old or already used
+    ├── HeartbeatRefused    a heartbeat that proves nothing; says why
     └── UpstreamFailed      Prometheus or Alertmanager does not answer as it should; it is asked again later
 
 Nothing here knows HTTP.
@@ -37,3 +38,7 @@ class LinkRefused(NotifierError):
 
 class UpstreamFailed(NotifierError):
     """Prometheus or Alertmanager does not answer as it should."""
+
+
+class HeartbeatRefused(NotifierError):
+    """A heartbeat that proves nothing."""

@@ -1,0 +1,1 @@
+"""The second machine: hears the boxes' heartbeats, and tells DingTalk itself when one has gone silent."""
