@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,4 +70,4 @@ def test_nobody_is_asked_twice_and_each_has_his_time(waits, people, phone):
             asked.append((now, ask))
     assert [ask for _, ask in asked] == [*(Ask(person=name) for name in rota.people), *([Ask(person=None)] if phone else [])][: len(asked)]
     times = [0.0, *(at for at, _ in asked)]
-    assert all(later - earlier >= 300.0 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier >= 300.0 for earlier, later in itertools.pairwise(times))
