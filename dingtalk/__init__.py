@@ -1,0 +1,1 @@
+"""The notifier: tells DingTalk groups what Alertmanager says, and loses nothing."""
