@@ -51,7 +51,12 @@ class Entry:
 
 
 class Journal(Protocol):
-    """Where entries go."""
+    """Where entries go. `failed` says why they cannot go there now, if so."""
+
+    @property
+    def failed(self) -> str:
+        """Empty when all is well."""
+        ...
 
     def append(self, entry: Entry) -> bool:
         """Write one entry; whether the lines are now so many that `rewrite` should sum them up."""
@@ -64,6 +69,8 @@ class Journal(Protocol):
 
 class NullJournal:
     """Nothing survives."""
+
+    failed = ""
 
     def append(self, entry: Entry) -> bool:  # noqa: ARG002 -- the Protocol's
         """Write nothing."""

@@ -365,6 +365,11 @@ class RobotServer:
         return self._states[self._robot(name).name]
 
     @property
+    def journal_failed(self) -> str:
+        """Why the journal is behind; empty when it is not."""
+        return self._journal.failed
+
+    @property
     def _window_seconds(self) -> float:
         return self.settings.window_seconds * self.scale
 
