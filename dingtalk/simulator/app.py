@@ -10,20 +10,22 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from dingtalk.simulator.clock import Clock, SystemClock
+from dingtalk.simulator.clock import SystemClock
 from dingtalk.simulator.control import ControlApi
 from dingtalk.simulator.feed import Feed
 from dingtalk.simulator.journal import FileJournal
 from dingtalk.simulator.page import GroupPage
 from dingtalk.simulator.reading import ReadApi
 from dingtalk.simulator.robots import RobotServer
-from dingtalk.simulator.sending import SendApi, Sleep
+from dingtalk.simulator.sending import SendApi
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from starlette.requests import Request
 
+    from dingtalk.simulator.clock import Clock
+    from dingtalk.simulator.sending import Sleep
     from dingtalk.simulator.settings import Settings
 
 # Lines of the journal for each entry that is kept, before they are summed up.
