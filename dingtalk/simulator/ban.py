@@ -4,21 +4,21 @@ from __future__ import annotations
 
 
 class Ban:
-    """A ban has a start; its length is given with every question, because drills shorten it while it runs."""
+    """A ban has a start, `since`; its length is given with every question, because drills shorten it while it runs."""
 
     def __init__(self) -> None:
-        self._since: float | None = None
+        self.since: float | None = None
 
     def start(self, now: float) -> None:
         """Ban from `now` on; a running ban starts anew."""
-        self._since = now
+        self.since = now
 
     def lift(self) -> None:
         """End the ban."""
-        self._since = None
+        self.since = None
 
     def remaining(self, now: float, duration: float) -> float:
         """Seconds until it ends; 0 when there is none."""
-        if self._since is None:
+        if self.since is None:
             return 0.0
-        return max(self._since + duration - now, 0.0)
+        return max(self.since + duration - now, 0.0)

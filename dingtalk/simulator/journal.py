@@ -36,6 +36,7 @@ class Entry:
         deed: of the control API.
         robot: whom the deed is about.
         used: month and calls by organisation, as older lines came to.
+        bans: when the running bans began, in seconds since 1970, by robot; no other robot is banned.
         next_message: the index after that of the last message of older lines.
         next_attempt: the index after that of the last call of older lines.
     """
@@ -46,6 +47,7 @@ class Entry:
     deed: Deed | None = None
     robot: str | None = None
     used: dict[str, tuple[str, int]] = field(default_factory=dict)
+    bans: dict[str, float] | None = None
     next_message: int | None = None
     next_attempt: int | None = None
 

@@ -283,6 +283,9 @@ class RobotServer:
                     self._states[entry.robot].ban.start(at)
                 else:
                     self._lift(entry.robot)
+            if entry.bans is not None:
+                for name, state in self._states.items():
+                    state.ban.since = entry.bans[name] + offset if name in entry.bans else None
             if entry.message is not None:
                 self._restore_message(entry.message, at)
             if entry.attempt is not None:
@@ -312,7 +315,7 @@ class RobotServer:
             self._journal.rewrite(self._summary())
 
     def _summary(self) -> Iterator[Entry]:
-        """The fewest entries from which `restore` makes this state again, but for windows that are long over."""
+        """Entries from which `restore` makes this state again; a window has of its calls those that are kept."""
         messages, attempts = list(self.history.messages()), list(self.history.attempts())
         unix = self._clock.unix()
         kept = {attempt.index for attempt in attempts}
@@ -337,6 +340,9 @@ class RobotServer:
             yield Entry(at=message.received, message=replace(message, duplicates=message.duplicates - repeats.get(message.index, 0)))
         for attempt in attempts:
             yield Entry(at=attempt.received, attempt=attempt)
+        offset = unix - self._clock.monotonic()
+        bans = {name: state.ban.since + offset for name, state in self._states.items() if state.ban.since is not None}
+        yield Entry(at=unix, bans=bans)
 
     def _counted_among(self, attempts: Iterable[Attempt], organisation: str, month: str) -> int:
         of = {name for name, robot in self._robots.items() if robot.organisation == organisation}
