@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dingtalk.simulator.sending import Sleep
     from dingtalk.simulator.settings import Settings
 
-# Lines of the journal for each entry that is kept, before they are summed up.
+# Lines added to the journal for each entry that is kept, before all are summed up: seldom, for that writes the whole file.
 _LINES_FOR_ONE = 2
 
 

@@ -216,6 +216,7 @@ class ControlApi:
             "faults": [_fault(fault) for fault in self._robots.faults.all()],
             "last_message": history.next_message - 1,
             "last_attempt": history.next_attempt - 1,
+            "waiting": self._feed.waiting,
             "journal_failed": self._robots.journal_failed,
         }
         return JSONResponse(document, headers=_NO_STORE)

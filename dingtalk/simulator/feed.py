@@ -16,13 +16,16 @@ class Feed:
 
     Args:
         most_waiting: those above this number do not wait.
+
+    Attributes:
+        waiting: how many wait now.
     """
 
     def __init__(self, most_waiting: int = 100) -> None:
         self._news = asyncio.Event()
         self._closing = asyncio.Event()
         self._most_waiting = most_waiting
-        self._waiting = 0
+        self.waiting = 0
 
     def announce(self) -> None:
         """There is news."""
@@ -41,9 +44,9 @@ class Feed:
     async def first(self, find: Callable[[], T], wait: float) -> T:
         """What `find` gives, as soon as that is something, or after `wait` seconds."""
         found = find()
-        if found or wait <= 0 or self._waiting >= self._most_waiting:
+        if found or wait <= 0 or self.waiting >= self._most_waiting:
             return found
-        self._waiting += 1
+        self.waiting += 1
         try:
             async with asyncio.timeout(wait):
                 while not found and not self._closing.is_set():
@@ -52,5 +55,5 @@ class Feed:
         except TimeoutError:
             pass
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
         return found

@@ -89,13 +89,13 @@ class FileJournal:
 
     Args:
         path: the file; its folder is made.
-        most_lines: after which the lines should be summed up.
+        spare: lines that may be added to the file, or to its last summary, before they should be summed up.
     """
 
-    def __init__(self, path: Path, most_lines: int) -> None:
+    def __init__(self, path: Path, spare: int) -> None:
         self._path = path
-        self._most_lines = most_lines
-        self._lines = 0
+        self._spare = spare
+        self._added = 0
         self.failed = ""
 
     def entries(self) -> list[Entry]:
@@ -104,7 +104,7 @@ class FileJournal:
             lines = self._path.read_bytes().splitlines()
         except FileNotFoundError:
             return []
-        self._lines = len(lines)
+        self._added = len(lines)
         entries = []
         for line in lines:
             try:
@@ -123,24 +123,22 @@ class FileJournal:
         except OSError as error:
             self.failed = f"{self._path.name} cannot be written ({error.strerror})"
             return False
-        self._lines += 1
+        self._added += 1
         self.failed = ""
-        return self._lines > self._most_lines
+        return self._added > self._spare
 
     def rewrite(self, entries: Iterable[Entry]) -> None:
         """Put these entries in the place of all, at once."""
         beside = self._path.with_name(f"{self._path.name}.new")
-        lines = 0
         try:
             with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                 for entry in entries:
                     file.write(_line(entry))
-                    lines += 1
             beside.replace(self._path)
         except OSError as error:
             self.failed = f"{self._path.name} cannot be written ({error.strerror})"
         # Also after a failure: else every further call would try again.
-        self._lines = lines
+        self._added = 0
 
 
 def _line(entry: Entry) -> bytes:

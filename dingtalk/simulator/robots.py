@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -276,13 +277,8 @@ class RobotServer:
                 self.history.next_message, self.history.next_attempt = entry.next_message, entry.next_attempt
             for organisation, (_, calls) in entry.used.items():
                 self._quota.count(organisation, entry.at, calls)
-            if entry.deed is Deed.RESET:
-                self._forget()
-            elif entry.deed is not None and entry.robot in self._robots:
-                if entry.deed is Deed.BAN:
-                    self._states[entry.robot].ban.start(at)
-                else:
-                    self._lift(entry.robot)
+            if entry.deed is not None:
+                self._restore_deed(entry.deed, entry.robot, at)
             if entry.bans is not None:
                 for name, state in self._states.items():
                     state.ban.since = entry.bans[name] + offset if name in entry.bans else None
@@ -290,6 +286,15 @@ class RobotServer:
                 self._restore_message(entry.message, at)
             if entry.attempt is not None:
                 self._restore_attempt(entry.attempt, at)
+
+    def _restore_deed(self, deed: Deed, robot: str | None, at: float) -> None:
+        if deed is Deed.RESET:
+            self._forget()
+        elif robot in self._robots:
+            if deed is Deed.BAN:
+                self._states[robot].ban.start(at)
+            else:
+                self._lift(robot)
 
     def _restore_message(self, message: Message, at: float) -> None:
         self.history.show(message)
@@ -318,7 +323,6 @@ class RobotServer:
         """Entries from which `restore` makes this state again; a window has of its calls those that are kept."""
         messages, attempts = list(self.history.messages()), list(self.history.attempts())
         unix = self._clock.unix()
-        kept = {attempt.index for attempt in attempts}
         newest = {
             organisation: (month, calls - self._counted_among(attempts, organisation, month))
             for organisation, (month, calls) in self._quota.totals().items()
@@ -328,16 +332,12 @@ class RobotServer:
             at=unix,
             used=newest,
             next_message=messages[0].index if messages else self.history.next_message,
-            next_attempt=attempts[0].index if kept else self.history.next_attempt,
+            next_attempt=attempts[0].index if attempts else self.history.next_attempt,
         )
-        repeats = {
-            message.index: sum(each.outcome is Outcome.DUPLICATE and each.message == message.index for each in attempts)
-            for message in messages
-            if message.duplicates
-        }
+        repeats = Counter(attempt.message for attempt in attempts if attempt.outcome is Outcome.DUPLICATE)
         # Messages first: a call that repeats one finds it, and adds to what is left of its count.
         for message in messages:
-            yield Entry(at=message.received, message=replace(message, duplicates=message.duplicates - repeats.get(message.index, 0)))
+            yield Entry(at=message.received, message=replace(message, duplicates=message.duplicates - repeats[message.index]))
         for attempt in attempts:
             yield Entry(at=attempt.received, attempt=attempt)
         offset = unix - self._clock.monotonic()

@@ -22,6 +22,9 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8061
 
 _BACKLOG = 2048
+_MOST_CONNECTIONS = 2000
+"""Held ones among them; who comes then gets 503."""
+
 _GRACE = 2
 """Seconds that calls in flight have at the end."""
 
@@ -85,6 +88,10 @@ def _uvicorn_config(app: object) -> uvicorn.Config:
         http=HangUpProtocol,
         ws="none",
         lifespan="on",
+        # A gateway, or a test, on this machine may say whose call it hands on; nobody else.
+        proxy_headers=True,
+        forwarded_allow_ips="127.0.0.1",
+        limit_concurrency=_MOST_CONNECTIONS,
         access_log=False,  # an access log would show the tokens
         log_config=None,
         server_header=False,

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import stat
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dingtalk.simulator.journal import FileJournal
 from tests.unit.dingtalk.simulator.composition import HandClock, Robots, text
 
 
-def started(path, clock: HandClock, *, most_lines: int = 1000, **more: object) -> Robots:
+def started(path, clock: HandClock, *, spare: int = 1000, **more: object) -> Robots:
     """A simulator that goes on from this file; the monotonic clock may have begun anew."""
-    journal = FileJournal(path, most_lines)
+    journal = FileJournal(path, spare)
     robots = Robots({}, {"name": "dev", "token": "d"}, clock=clock, journal=journal, **more)
     robots.server.restore(journal.entries())
     return robots
@@ -134,6 +135,29 @@ def test_a_simulator_whose_disk_fails_goes_on_and_says_so(tmp_path):
     assert robots.server.journal_failed == "sim.jsonl cannot be written (File exists)"
 
 
+def test_the_file_is_written_anew_only_once_in_a_while(tmp_path):
+    """A summary of all that is kept, then as many lines as were said, then the next."""
+    path = tmp_path / "sim.jsonl"
+    robots = started(path, HandClock(), spare=10, keep=5, limit=1000)
+    sizes = []
+    for _ in range(60):
+        robots.send()
+        sizes.append(path.read_bytes().count(b"\n"))
+    assert max(sizes[11:]) == 5 + 5 + 2 + 10
+    assert sum(size < before for before, size in itertools.pairwise(sizes)) == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["sim.jsonl"]
+
+
+def test_a_summary_that_cannot_be_written_leaves_the_file(tmp_path):
+    """It is tried again only after as many lines more."""
+    path = tmp_path / "sim.jsonl"
+    (tmp_path / "sim.jsonl.new").mkdir()
+    robots = started(path, HandClock(), spare=1, keep=5, limit=1000)
+    for _ in range(3):
+        robots.send()
+    assert len(started(path, HandClock()).messages) == 3
+
+
 CALLS = st.lists(
     st.tuples(
         st.sampled_from(["t", "d", "nobody"]),
@@ -141,15 +165,17 @@ CALLS = st.lists(
         st.integers(0, 40),
         st.sampled_from(["send"] * 20 + ["ban", "lift", "reset"]),
     ),
+    min_size=30,
     max_size=60,
 )
 
 
-@given(CALLS, st.integers(5, 30), st.booleans())
+@settings(max_examples=30)
+@given(CALLS, st.integers(1, 12), st.booleans())
 def test_a_restart_at_any_moment_changes_nothing_that_is_kept(tmp_path_factory, calls, keep, prolonged):
     """However often the lines were summed up before."""
     clock, path = HandClock(), tmp_path_factory.mktemp("journal") / "sim.jsonl"
-    options = {"most_lines": keep * 2, "keep": keep, "limit": 4, "ban_prolonged": prolonged}
+    options = {"spare": keep, "keep": keep, "limit": 4, "ban_prolonged": prolonged}
     robots = started(path, clock, **options)
     for token, uuid, pause, deed in calls:
         clock.tick(pause)
@@ -163,7 +189,7 @@ def test_a_restart_at_any_moment_changes_nothing_that_is_kept(tmp_path_factory, 
             case _:
                 robots.send(text("一", msgUuid=uuid), token=token)
     after = started(path, clock, **options)
-    assert path.read_bytes().count(b"\n") <= keep * 2 + 1 if calls else not path.exists()
+    assert path.read_bytes().count(b"\n") <= keep * 2 + 2 + keep
     mine, theirs = state(robots), state(after)
     assert theirs[:4] == mine[:4]
     assert [(name, banned, quota) for name, banned, _, quota in theirs[4]] == [(name, banned, quota) for name, banned, _, quota in mine[4]]

@@ -85,7 +85,7 @@ def test_a_fixed_window_can_be_chosen():
     assert [robots.code() for _ in range(21)] == [0] * 20 + [130101]
 
 
-@given(st.lists(st.floats(0, 30), max_size=120), st.sampled_from([3, 20]))
+@given(st.lists(st.floats(0, 3) | st.floats(0, 700), min_size=40, max_size=120), st.sampled_from([3, 20]))
 def test_no_minute_ever_shows_more_than_the_limit(pauses, limit):
     """Whatever the pauses and bans between."""
     robots = Robots(limit=limit)

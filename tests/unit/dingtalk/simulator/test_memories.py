@@ -84,7 +84,7 @@ def test_a_memory_of_no_length_knows_nothing():
     assert memory.recall("ops", "u", 5.0, 0.0) is None
 
 
-@given(st.lists(st.integers(0, 20), max_size=60), st.integers(1, 8))
+@given(st.lists(st.integers(0, 20), min_size=20, max_size=60), st.integers(1, 8))
 def test_the_memory_keeps_the_newest_of_its_size(uuids, size):
     """However often they come."""
     memory = UuidMemory(size)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from dingtalk.simulator.window import FixedWindow, SlidingWindow, WindowKind, new_window
 
-STEPS = st.lists(st.integers(0, 40), max_size=150)
+# Long enough that windows fill, with pauses short and long.
+STEPS = st.lists(st.integers(0, 3) | st.integers(0, 40), min_size=40, max_size=150)
 LIMITS = st.integers(1, 20)
 
 
