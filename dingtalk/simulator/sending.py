@@ -50,7 +50,11 @@ class SendApi:
         ]
 
     async def _send(self, request: Request) -> Response:
-        body, size = await self._body(request)
+        try:
+            body, size = await self._body(request)
+        except ClientDisconnect:
+            # What never arrived whole is no call, and there is nobody to answer.
+            return Response(status_code=400)
         call = Call(
             token=request.query_params.get("access_token", ""),
             timestamp=request.query_params.get("timestamp"),
@@ -67,16 +71,12 @@ class SendApi:
     async def _body(self, request: Request) -> tuple[bytes, int]:
         limit = self._robots.settings.body_limit
         chunks, size = [], 0
-        try:
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size <= limit:
-                    chunks.append(chunk)
-                if size > _READ_LIMIT:
-                    break
-        except ClientDisconnect:
-            # What never arrived whole is no JSON, and there is nobody to answer.
-            return b"", size
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size <= limit:
+                chunks.append(chunk)
+            if size > _READ_LIMIT:
+                break
         return b"".join(chunks), size
 
     @staticmethod

@@ -155,6 +155,52 @@ async def test_a_slow_answer_comes_after_its_delay_and_the_group_has_the_message
     assert waits == [7.0]
 
 
+async def call(app, messages: list[dict], hang_up: asyncio.Event) -> list[dict]:
+    """Call /robot/send by bare ASGI; after its messages the caller stays until it hangs up."""
+    sent = []
+
+    async def receive() -> dict:
+        if messages:
+            return messages.pop(0)
+        await hang_up.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/robot/send", "query_string": b"access_token=t", "headers": headers}
+    await app({**scope, "client": ("127.0.0.1", 1), "server": ("dingtalk.test", 80), "scheme": "http", "root_path": ""}, receive, send)
+    return sent
+
+
+async def test_a_caller_who_hangs_up_during_the_delay_gets_nothing_but_the_group_has_the_message():
+    """As after a time-out of its own."""
+    started, hang_up = asyncio.Event(), asyncio.Event()
+
+    async def sleep(_seconds: float) -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    async with simulating(sleep=sleep) as simulator, asyncio.timeout(20):
+        await simulator.control("faults", kind="slow", delay_seconds=7)
+        body = {"type": "http.request", "body": json.dumps(text()).encode(), "more_body": False}
+        calling = asyncio.create_task(call(simulator.app, [body], hang_up))
+        await started.wait()
+        hang_up.set()
+        assert await calling == []
+        assert len(await simulator.messages()) == 1
+
+
+async def test_a_call_that_never_arrives_whole_is_none():
+    """It uses nothing and stands in no list."""
+    hang_up = asyncio.Event()
+    hang_up.set()
+    async with simulating() as simulator, asyncio.timeout(20):
+        await call(simulator.app, [{"type": "http.request", "body": b'{"msgtype"', "more_body": True}], hang_up)
+        assert await simulator.attempts() == []
+
+
 async def test_a_slow_fault_and_another_go_together():
     """The delays add up, and the answer is the other's."""
     waits = []
