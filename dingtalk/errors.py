@@ -4,6 +4,7 @@
 
     NotifierError
     ├── ConfigError         the configuration cannot be used; says which entry, which value, which fix
+    │   └── SettingsError   that of the simulator
     ├── PayloadError        what was posted is no notification of Alertmanager; the same bytes fail again
     ├── StoreUnavailable    nothing can be stored now; the sender shall try again
     ├── LinkRefused         a signed link that is forged, too old or already used
@@ -17,11 +18,19 @@ from __future__ import annotations
 
 
 class NotifierError(Exception):
-    """All errors of this package; the message says what to do."""
+    """All errors of this package; the message says what to do.
+
+    Attributes:
+        exit_code: of a process that ends by it.
+    """
+
+    exit_code = 70
 
 
 class ConfigError(NotifierError):
     """The configuration cannot be used."""
+
+    exit_code = 78  # EX_CONFIG of sysexits.h
 
 
 class PayloadError(NotifierError):

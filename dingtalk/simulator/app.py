@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from dingtalk.simulator.clock import SystemClock
+from dingtalk.clock import Clock
 from dingtalk.simulator.control import ControlApi
 from dingtalk.simulator.feed import Feed
 from dingtalk.simulator.journal import FileJournal
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from dingtalk.simulator.clock import Clock
     from dingtalk.simulator.sending import Sleep
     from dingtalk.simulator.settings import Settings
 
@@ -49,7 +48,7 @@ def create_app(
         feed: closed by who ends the server, so that nobody waits any more.
         announce: called when calls are about to be served.
     """
-    clock, feed = clock or SystemClock(), feed or Feed()
+    clock, feed = clock or Clock(), feed or Feed()
     journal = FileJournal(settings.journal, settings.keep * _LINES_FOR_ONE) if settings.journal is not None else None
     robots = RobotServer(settings, clock=clock, journal=journal)
     if journal is not None:

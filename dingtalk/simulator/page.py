@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import BaseRoute
 
-    from dingtalk.simulator.clock import Clock
+    from dingtalk.clock import Clock
     from dingtalk.simulator.history import Message
     from dingtalk.simulator.robots import RobotFacts, RobotServer
 

@@ -22,10 +22,10 @@ from dingtalk.simulator.window import Window, new_window
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from dingtalk.clock import Clock
     from dingtalk.simulator.answer import Answer
     from dingtalk.simulator.bodies import Body
     from dingtalk.simulator.call import Call
-    from dingtalk.simulator.clock import Clock
     from dingtalk.simulator.fault import Fault
     from dingtalk.simulator.journal import Journal
     from dingtalk.simulator.settings import Robot, Settings

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from dingtalk.errors import ConfigError
 from dingtalk.simulator.answer import Punishment
 from dingtalk.simulator.errcode import Wording
 from dingtalk.simulator.window import WindowKind
@@ -18,7 +19,7 @@ Name = Annotated[str, Field(min_length=1, max_length=100)]
 Seconds = Annotated[float, Field(gt=0, le=31_622_400)]
 
 
-class SettingsError(Exception):
+class SettingsError(ConfigError):
     """The simulator cannot start; the message has a line for each wrong setting."""
 
     exit_code = 78  # EX_CONFIG of sysexits.h
