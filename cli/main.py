@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from cli.command_group import CommandGroup
+from dingtalk.errors import NotifierError
 from service.errors import ServiceError, StartupError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ COMMANDS = {
     "status": "cli.status",
     "down": "cli.down",
     "stack": "cli.stack.command",
+    "notifier": "cli.notifier.command",
 }
 """Each command and the module in which a function, or a CommandGroup, of the same name is the command."""
 
@@ -89,6 +91,9 @@ def main(args: Sequence[str] | None = None) -> int:
     except ServiceError as error:
         print(f"mgeo: {error}", file=sys.stderr)
         return error.exit_code if isinstance(error, StartupError) else 1
+    except NotifierError as error:
+        print(f"mgeo: {error}", file=sys.stderr)
+        return error.exit_code
     return code if isinstance(code, int) else 0
 
 
@@ -122,6 +127,7 @@ def mgeo(
       mgeo up           the service with its telemetry stack; then mgeo status, mgeo down
       mgeo audit        was everything that was served also recorded
       mgeo stack        the programs of the telemetry stack
+      mgeo notifier     what tells DingTalk groups of alerts
 
     `mgeo COMMAND --help` explains a command with examples. Settings are also read from MGEO_... variables and
     from the TOML file named by MGEO_CONFIG_FILE; what stands on the command line wins.

@@ -1,0 +1,1 @@
+"""`mgeo notifier`: the process that tells DingTalk groups what Alertmanager says, and its tools."""

@@ -1,0 +1,172 @@
+"""`mgeo notifier`: run it, check its configuration, look at it, send again what was not delivered, simulate DingTalk."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path  # noqa: TC003 -- typer reads the annotations when it runs
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.command_group import CommandGroup
+
+if TYPE_CHECKING:
+    from cli.notifier.client import NotifierClient
+
+ConfigFile = Annotated[Path, typer.Option("--config", help="The notifier's TOML file; docs/notifier.md describes it.")]
+Url = Annotated[str, typer.Option(help="Where the notifier listens.")]
+TokenFile = Annotated[Path | None, typer.Option(help="File with the token of `token_file` in its configuration, when it has one.")]
+DEFAULT_URL = "http://127.0.0.1:8060"
+
+
+def run(config: ConfigFile) -> None:
+    """Run the notifier until SIGTERM: store what Alertmanager posts, then tell it, however long that takes.
+
+    \b
+    Examples:
+      mgeo notifier run --config notifier.toml
+    """  # noqa: D301 -- the backspace character tells the help not to wrap what follows
+    from cli.notifier.process import run_notifier
+    from dingtalk.config import load_config
+
+    run_notifier(load_config(config))
+
+
+def check(
+    config: ConfigFile,
+    send: Annotated[bool, typer.Option("--send", help="Also send one test message by every robot.")] = False,
+) -> None:
+    """Judge a configuration: every entry, secret and template, rendered with samples. With --send each robot too.
+
+    \b
+    Examples:
+      mgeo notifier check --config notifier.toml
+      mgeo notifier check --config notifier.toml --send
+
+    \b
+    Exit codes:
+      0  it can be used
+      1  a template or a robot has a fault
+      78 the configuration cannot be used
+    """  # noqa: D301 -- see above
+    from cli.notifier.checking import robot_faults, template_faults
+    from dingtalk.config import load_config
+
+    loaded = load_config(config)
+    faults = template_faults(loaded)
+    if send:
+        faults += robot_faults(loaded, [robot.name for robot in loaded.robots], say=print)
+    for fault in faults:
+        print(f"- {fault}", file=sys.stderr)
+    if faults:
+        raise typer.Exit(1)
+    robots, receivers = len(loaded.robots), len(loaded.receivers)
+    print(f"{config} can be used: {robots} robot{'' if robots == 1 else 's'}, {receivers} receiver{'' if receivers == 1 else 's'}")
+
+
+def send_test(
+    config: ConfigFile,
+    robot: Annotated[list[str] | None, typer.Option(help="A robot by its name; several may be named. Else all.")] = None,
+) -> None:
+    """Send one test message, and explain what DingTalk answers: keyword, signature and clock, IP list, token, limits.
+
+    \b
+    Examples:
+      mgeo notifier send-test --config notifier.toml
+      mgeo notifier send-test --config notifier.toml --robot ops-1
+    """  # noqa: D301 -- see above
+    from cli.notifier.checking import robot_faults
+    from dingtalk.config import load_config
+
+    loaded = load_config(config)
+    known = [one.name for one in loaded.robots]
+    for name in robot or []:
+        if name not in known:
+            raise typer.BadParameter(f"{name!r} is none of the robots of {config}: {', '.join(known)}")
+    faults = robot_faults(loaded, robot or known, say=print)
+    for fault in faults:
+        print(f"- {fault}", file=sys.stderr)
+    if faults:
+        raise typer.Exit(1)
+
+
+def replay(
+    message: Annotated[list[int] | None, typer.Argument(help="Numbers of dead letters; all of them when none is given.")] = None,
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+) -> None:
+    """Send dead letters again: messages that no robot and no other channel took.
+
+    \b
+    Examples:
+      mgeo notifier replay
+      mgeo notifier replay 17 18
+    """  # noqa: D301 -- see above
+    client = _client(url, token_file)
+    numbers = message
+    if not numbers:
+        numbers = [int(each["id"]) for each in client.messages(state="dead")]
+    failed = 0
+    for number in numbers:
+        words = client.resend(number)
+        failed += words is not None
+        print(f"{number}: {words or 'waits to be sent again'}")
+    if not numbers:
+        print("there are no dead letters")
+    if failed:
+        raise typer.Exit(1)
+
+
+def status(
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a page.")] = False,
+) -> None:
+    """Show what waits, how each robot is, and how much of the month's quota is used.
+
+    \b
+    Examples:
+      mgeo notifier status
+      mgeo notifier status --json
+    """  # noqa: D301 -- see above
+    from cli.notifier.report import status_text
+
+    found = _client(url, token_file).status()
+    print(json.dumps(found, ensure_ascii=False) if as_json else status_text(found), end="\n" if as_json else "")
+
+
+def simulate(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="TCP port; 0 takes a free one.")] = 8061,
+    config: Annotated[Path | None, typer.Option(help="TOML file with robots and rules; else three robots.")] = None,
+    journal: Annotated[Path | None, typer.Option(help="File that lets the messages outlive a restart.")] = None,
+    scale: Annotated[float | None, typer.Option(min=0.0001, max=1.0, help="Factor of every duration, for drills.")] = None,
+) -> None:
+    """Stand in for DingTalk: keeps its rules, and shows what the groups would see as a page.
+
+    \b
+    Examples:
+      mgeo notifier simulate
+      mgeo notifier simulate --port 8061 --journal simulator.jsonl
+    """  # noqa: D301 -- see above
+    from dingtalk.simulator.server import serve
+
+    raise typer.Exit(serve(host=host, port=port, config=config, journal=journal, scale=scale))
+
+
+def _client(url: str, token_file: Path | None) -> NotifierClient:
+    from cli.notifier.client import NotifierClient
+
+    try:
+        return NotifierClient(url, token=token_file.read_text(encoding="utf-8").strip() if token_file is not None else None)
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"--token-file {token_file} cannot be read: {getattr(error, 'strerror', None) or 'no text'}") from error
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+notifier = CommandGroup(
+    help="Tells DingTalk groups what Alertmanager says, and loses nothing.",
+    commands={"run": run, "check": check, "send-test": send_test, "replay": replay, "status": status, "simulate": simulate},
+)
