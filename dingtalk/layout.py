@@ -127,10 +127,9 @@ def counts(views: Sequence[AlertView]) -> str:
 
 
 def _times(view: AlertView) -> str:
-    if not view.over:
-        text = f"{view.since} 起，{view.lasted if view.lasted == wording.age(0) else '已 ' + view.lasted}"
-    elif view.lasted:
-        text = f"{view.since} 至 {view.until}，持续 {view.lasted}"
+    if view.over:
+        text = f"{view.since} 至 {view.until}" + (f"，持续 {view.lasted}" if view.lasted else "")
     else:
-        text = f"{view.since} 起，结束{view.until}"
+        just_now = wording.age(0)
+        text = f"{view.since} 起" + (f"，{view.lasted if view.lasted == just_now else f'已 {view.lasted}'}" if view.lasted else "")
     return f"{text}；本消息迟到 {view.late_by}" if view.late_by else text

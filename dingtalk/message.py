@@ -89,7 +89,7 @@ class Renderer:
         # A card calls nobody by mobile. Who has to be called counts for more than buttons.
         if card and not any(one.call.mobiles for one in shown) and (buttons := self._buttons(group, views, now)):
             frame = Frame(title=frame.title, foot=_truncated(group), shape=Shape.ACTION_CARD, buttons=buttons, keywords=frame.keywords)
-        blocks = self._by_template(GROUP, shown, frame, self._group_variables(group, now)) or self._built_in(group, shown, now)
+        blocks = self._by_template(GROUP, shown, frame, self._group_variables(group, shown, now)) or self._built_in(group, shown, now)
         return split(blocks, frame)
 
     def digest(self, groups: Sequence[Sequence[Received]], now: float) -> list[Part]:
@@ -107,7 +107,7 @@ class Renderer:
         counts = variables["counts"]
         foot = _left_out(variables["truncated"])
         frame = Frame(title=shorten(f"📋 告警汇总：{counts}", MAX_TITLE), foot=foot, keywords=self._keywords)
-        blocks = self._by_template(DIGEST, shown, frame, lambda _views: variables)
+        blocks = self._by_template(DIGEST, shown, frame, variables)
         if not blocks:
             blocks = [Block(text=f"### 📋 告警汇总：{counts}"), *self._lines(shown, now)]
         return split(blocks, frame)
@@ -155,11 +155,10 @@ class Renderer:
         for received in samples.values():
             group = merge(received)
             shown = self._shown(group, now)
-            views = [one.view for one in shown]
-            more = {GROUP: self._group_variables(group, now)(views), DIGEST: self._digest_variables([group], shown, now)}
-            for name in (name for name in more if self._templates.has(name)):
+            variables = {GROUP: self._group_variables(group, shown, now), DIGEST: self._digest_variables([group], shown, now)}
+            for name in (name for name in variables if self._templates.has(name)):
                 try:
-                    self._templates.check(name, {**_variables(views), **more[name]})
+                    self._templates.check(name, {**variables[name], **_alerts(shown)})
                 except TemplateFailed as error:
                     faults[str(error)] = None
         return list(faults)
@@ -205,9 +204,7 @@ class Renderer:
             blocks.append(Block(text=text, call=one.call, line=bool(blocks)))
         return blocks
 
-    def _by_template(
-        self, name: str, shown: Sequence[_Shown], frame: Frame, more: Callable[[Sequence[AlertView]], Mapping[str, Any]]
-    ) -> list[Block]:
+    def _by_template(self, name: str, shown: Sequence[_Shown], frame: Frame, variables: Mapping[str, Any]) -> list[Block]:
         """The user's form: as many alerts at once as fit. Nothing when there is no template, or it failed for any of them."""
         if not self._templates.has(name):
             return []
@@ -216,8 +213,7 @@ class Renderer:
         blocks: list[Block] = []
         while waiting:
             some = waiting.pop()
-            views = [one.view for one in some]
-            text = self._templates.render(name, {**_variables(views), **more(views)})
+            text = self._templates.render(name, {**variables, **_alerts(some)})
             if text is None:
                 return []
             if encoded_bytes(text) > limit and len(some) > 1:
@@ -228,17 +224,17 @@ class Renderer:
             blocks.append(Block(text=text, call=union(one.call for one in some), rest=rest))
         return blocks
 
-    def _group_variables(self, group: Group, now: float) -> Callable[[Sequence[AlertView]], Mapping[str, Any]]:
-        constant = {
+    def _group_variables(self, group: Group, shown: Sequence[_Shown], now: float) -> dict[str, Any]:
+        return {
             "receiver": group.newest.receiver,
             "group": _digest_of(group),
             "group_labels": group.newest.group_labels,
             "repeat": group.repeat,
+            "counts": layout.counts([one.view for one in shown]),
             "truncated": group.newest.truncated,
-            "total": len(group.told),
+            "total": len(shown),
             "now": self._clock_time(now),
         }
-        return lambda views: constant | {"counts": layout.counts(views)}
 
     def _digest_variables(self, groups: Sequence[Group], shown: Sequence[_Shown], now: float) -> dict[str, Any]:
         return {
@@ -297,12 +293,9 @@ class Renderer:
         return wording.local_time(now, self._viewer.zone, now)
 
 
-def _variables(views: Sequence[AlertView]) -> dict[str, Any]:
-    return {
-        "alerts": list(views),
-        "firing": [view for view in views if not view.over],
-        "resolved": [view for view in views if view.over],
-    }
+def _alerts(shown: Sequence[_Shown]) -> dict[str, list[AlertView]]:
+    views = [one.view for one in shown]
+    return {"alerts": views, "firing": [view for view in views if not view.over], "resolved": [view for view in views if view.over]}
 
 
 def _digest_of(group: Group) -> str:

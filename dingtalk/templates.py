@@ -117,6 +117,15 @@ class _Environment(SandboxedEnvironment):
             return False
         return super().is_safe_attribute(obj, attr, value)
 
+    def wrap_str_format(self, value: Any) -> Any:  # Any: as the sandbox has it
+        """`format` pads to any width, and the sandbox has a way of its own to it."""
+        if super().wrap_str_format(value) is not None:
+            raise TemplateFailed("format is not available here")
+
+    def unsafe_undefined(self, _obj: Any, attribute: str) -> Undefined:  # Any: as the sandbox has it
+        """An error also where what is not defined is empty."""
+        raise TemplateFailed(f"{attribute} is not available here")
+
 
 class Templates:
     """The templates of a folder.
@@ -221,7 +230,10 @@ def _finalize(value: Any) -> str:  # Any: what an expression gives
     if value is None:
         return ""
     # A list or a mapping is shown as Python writes it, and has values inside.
-    return escape(str(value), MAX_VALUE_CHARACTERS)
+    text = str(value)
+    escaped = escape(text, MAX_VALUE_CHARACTERS)
+    # What joins others, such as a comma and a blank, keeps its blanks; one of them means nothing to markdown.
+    return " " * text.startswith(" ") + escaped + " " * (text.endswith(" ") and bool(escaped))
 
 
 @pass_context

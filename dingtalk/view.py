@@ -38,7 +38,7 @@ class AlertView:
         over: whether it has ended; `state` says how in words, empty while it fires.
         late: it is told later than it should have been.
         instance: where; empty when nobody says.
-        since, until, lasted: times and length in words; `until` is empty while it fires, `lasted` also where nobody knows the end.
+        since, until, lasted: times and length in words; `until` is empty while it fires, `lasted` where nobody knows one of them.
         late_by: how long after its end it is told, in words; empty when it is not late, and where nobody knows the end.
         value, threshold: as the alert's rule wrote them; empty when it did not.
         steps: the first of its runbook.
@@ -127,9 +127,9 @@ class Viewer:
 
     @staticmethod
     def _lasted(told: Told, now: float) -> str:
-        if not told.over:
-            return wording.age(now - told.alert.starts_at)
-        return "" if told.ended_at is None else wording.duration(told.ended_at - told.alert.starts_at)
+        if not told.alert.starts_at > 0 or (told.over and told.ended_at is None):
+            return ""
+        return wording.age(now - told.alert.starts_at) if told.ended_at is None else wording.duration(told.ended_at - told.alert.starts_at)
 
     def _url(self, text: str) -> str:
         url = safe_url(text, self._public_url)

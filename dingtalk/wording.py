@@ -47,7 +47,12 @@ def age(seconds: float) -> str:
 
 
 def local_time(at: float, zone: tzinfo, now: float) -> str:
-    """A moment on people's clocks: the date only when it is not today, the year only when it is not this one."""
+    """A moment on people's clocks: the date only when it is not today, the year only when it is not this one.
+
+    What lies before 1970 is the zero of some program, and no moment.
+    """
+    if not at > 0:
+        return UNKNOWN_TIME
     try:
         moment, today = datetime.fromtimestamp(at, zone), datetime.fromtimestamp(now, zone)
     except (ValueError, OverflowError, OSError):
