@@ -17,7 +17,7 @@ from dingtalk.told import Group, by_group, merge, urgency
 from dingtalk.view import AlertView, Viewer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from dingtalk.config import Config
     from dingtalk.links import Links
@@ -109,7 +109,7 @@ class Renderer:
         frame = Frame(title=shorten(f"📋 告警汇总：{counts}", MAX_TITLE), foot=foot, keywords=self._keywords)
         blocks = self._by_template(DIGEST, shown, frame, variables)
         if not blocks:
-            blocks = [Block(text=f"### 📋 告警汇总：{counts}"), *self._lines(shown, now)]
+            blocks = [Block(text=f"### 📋 告警汇总：{counts}"), *self._lines(shown, now, take_over=True)]
         return split(blocks, frame)
 
     def plain(self, received: Sequence[Received], now: float) -> list[Part]:
@@ -189,14 +189,13 @@ class Renderer:
             blocks.append(Block(text=text, call=one.call, rest=self._rest(group, now)))
         return [*blocks, *self._lines(shown[DETAILED:], now)]
 
-    def _lines(self, shown: Sequence[_Shown], now: float) -> list[Block]:
+    def _lines(self, shown: Sequence[_Shown], now: float, *, take_over: bool = False) -> list[Block]:
         blocks: list[Block] = []
         told_names: set[tuple[str, str]] = set()
         told_groups: set[str] = set()
         for one in shown:
             view, suffix = one.view, ""
-            digest = _digest_of(one.group)
-            if view.severity == "critical" and not view.over and digest not in told_groups:
+            if take_over and view.severity == "critical" and not view.over and (digest := _digest_of(one.group)) not in told_groups:
                 told_groups.add(digest)
                 suffix = layout.SEPARATOR + self._take_over(one.group, now)
             text = layout.brief(view, summary=(view.name, view.summary) not in told_names, suffix=suffix)

@@ -6,6 +6,7 @@ import string
 
 import pytest
 
+from dingtalk.mention import NOBODY
 from dingtalk.message import Renderer
 from dingtalk.notice import Notice
 from dingtalk.part import Mention, Shape
@@ -26,7 +27,7 @@ FACTS = {
 }
 
 
-def said(kind, mention=Mention(), **facts):
+def said(kind, mention=NOBODY, **facts):
     return Renderer(config()).notice(kind, now=NOW, mention=mention, **facts)
 
 
