@@ -27,7 +27,7 @@ FRAMES = st.builds(
     foot=st.text(max_size=500),
     shape=st.sampled_from(Shape),
     buttons=st.lists(st.builds(Button, title=st.text(max_size=10), url=st.just("https://a.example/" + "x" * 900)), max_size=5).map(tuple),
-    keywords=st.lists(st.text(max_size=20), max_size=3).map(tuple),
+    keywords=st.lists(st.text(max_size=200), max_size=3).map(tuple),
 )
 
 
@@ -36,6 +36,7 @@ def people(mention: Mention) -> list[str]:
 
 
 @given(st.lists(BLOCKS, max_size=12), FRAMES)
+@example([Block(text="x", line=True)] * 9_000, Frame(title="t", keywords=("k" * 200,)))
 @example([Block(text="告" * 9_000, call=Mention(user_ids=tuple("张" * 79 + chr(97 + n) for n in range(26))), rest="x")], Frame(title=""))
 def test_every_part_fits_and_calls_at_most_fifty(blocks, frame):
     """With any of the keywords; whom it calls stands in its text and in its list."""
