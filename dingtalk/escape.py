@@ -34,7 +34,8 @@ _FULL_WIDTH_OFFSET = 0xFEE0
 
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
-_URL_SAFE = "%/?:&=+,;$-._~"
+# No semicolon: with it, an entity would be one in an address too.
+_URL_SAFE = "%/?:&=+,$-._~"
 
 
 def escape(text: str, limit: int = 500) -> str:

@@ -68,6 +68,7 @@ def test_the_lines_of_a_text_are_escaped_each():
         ("https://box.example/文档", "https://box.example/%E6%96%87%E6%A1%A3"),
         ("https://box.example/a(b)[c]*_d_", "https://box.example/a%28b%29%5Bc%5D%2A_d_"),
         ("https://box.example/100%25%zz", "https://box.example/100%25%25zz"),
+        ("https://box.example/?a=1&lt;b", "https://box.example/?a=1&lt%3Bb"),
         ("https://box.example/@x", "https://box.example/%40x"),
         ("HTTPS://Box.Example/", "https://box.example/"),
         ("javascript:alert(1)", ""),
