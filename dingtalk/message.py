@@ -140,12 +140,12 @@ class Renderer:
 
         Args:
             kind: what happened.
-            now: seconds since 1970.
+            now: seconds since 1970; said, since a notice may wait too.
             mention: who is called.
             **facts: the names in braces in the sentence of the kind; what is not given is said to be unknown.
         """
         title = notice_title(kind)
-        text = f"### {title}\n\n{notice_sentence(kind, facts, zone=self._viewer.zone, now=now)}"
+        text = f"### {title}\n\n{self._clock_time(now)} {notice_sentence(kind, facts)}"
         (part,) = split([Block(text=text, call=mention)], Frame(title=title, keywords=self._keywords))[:1]
         return part
 

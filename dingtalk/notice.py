@@ -11,7 +11,6 @@ from dingtalk.escape import escape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import tzinfo
 
 DEGRADATION_WORDS = {
     0: "正常发送",
@@ -59,9 +58,9 @@ def notice_title(kind: Notice) -> str:
     return f"{wording.severity(kind.severity)}：{kind.headline}（{kind.english}）"
 
 
-def notice_sentence(kind: Notice, facts: Mapping[str, object], *, zone: tzinfo, now: float) -> str:
+def notice_sentence(kind: Notice, facts: Mapping[str, object]) -> str:
     """Its sentence. A fact that was not given is said to be unknown, since half a notice is better than none."""
-    words = {name: _word(name, value, zone, now) for name, value in facts.items()}
+    words = {name: _word(name, value) for name, value in facts.items()}
     return kind.sentence.format_map(_Words(words))
 
 
@@ -70,14 +69,12 @@ class _Words(dict[str, str]):
         return _UNKNOWN
 
 
-def _word(name: str, value: object, zone: tzinfo, now: float) -> str:
+def _word(name: str, value: object) -> str:
     match name, value:
         case "bytes", int() | float():
             return wording.size(value)
         case "seconds", int() | float():
             return wording.duration(value)
-        case "at", int() | float():
-            return wording.local_time(value, zone, now)
         case "step", int() if value in DEGRADATION_WORDS:
             return DEGRADATION_WORDS[value]
         case _:

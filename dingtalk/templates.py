@@ -6,6 +6,7 @@ A template that fails costs no message: `render` gives None, the failure is repo
 from __future__ import annotations
 
 import time
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import (
@@ -17,7 +18,6 @@ from jinja2 import (
     TemplateSyntaxError,
     Undefined,
     nodes,
-    pass_context,
 )
 from jinja2.sandbox import SandboxedEnvironment
 
@@ -40,7 +40,6 @@ MAX_REPETITION = 10_000
 """Characters or items that `*`, `range` and the like may make."""
 MAX_VALUE_CHARACTERS = 2_000
 
-_BUDGET = "_budget"
 # Each makes a text as long as a number says.
 _GREEDY_FILTERS = ("center", "format", "indent", "wordwrap", "batch", "slice", "tojson", "pprint", "xmlattr", "urlize")
 
@@ -65,12 +64,21 @@ class _Budget:
         self._deadline = monotonic() + MAX_SECONDS
         self._turns = MAX_TURNS
 
-    def _spend(self) -> None:
+    def spend(self) -> None:
+        """One turn.
+
+        Raises:
+            TemplateFailed: nothing is left.
+        """
         self._turns -= 1
         if self._turns < 0:
             raise TemplateFailed(f"more than {MAX_TURNS:,} turns of its loops")
         if self._monotonic() > self._deadline:
             raise TemplateFailed(f"more than {MAX_SECONDS:g} seconds")
+
+
+# Of the rendering that runs; a variable of the template would not reach the macros of another file.
+_running: ContextVar[_Budget] = ContextVar("running")
 
 
 class _Environment(SandboxedEnvironment):
@@ -93,7 +101,7 @@ class _Environment(SandboxedEnvironment):
         for name in ("lipsum", "cycler"):
             del self.globals[name]
         self.globals["range"] = _bounded_range
-        self.filters |= {"counted": _counted, "link": _link, "first_line": _first_line}
+        self.filters |= {"counted": _counted, "link": _link}
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
@@ -192,8 +200,9 @@ class Templates:
 
     def _render(self, template: Template, variables: Mapping[str, Any]) -> str:  # Any: as above
         budget = _Budget(self._monotonic)
+        before = _running.set(budget)
         try:
-            text = "".join(_bounded(template.generate({**variables, _BUDGET: budget}), budget)).strip()
+            text = "".join(_bounded(template.generate(variables), budget)).strip()
         except TemplateFailed as error:
             raise TemplateFailed(f"{template.name}: {error}") from None
         except TemplateError as error:
@@ -201,6 +210,8 @@ class Templates:
         except Exception as error:
             # Its text may quote a value.
             raise TemplateFailed(f"{template.name}, line {_line(error, template)}: {type(error).__name__}") from error
+        finally:
+            _running.reset(before)
         if not text:
             raise TemplateFailed(f"{template.name}: gives an empty text")
         return text
@@ -217,7 +228,7 @@ def _compiled(sources: Mapping[str, str], undefined: type[Undefined]) -> dict[st
 def _bounded(pieces: Iterable[str], budget: _Budget) -> Iterator[str]:
     length = 0
     for piece in pieces:
-        budget._spend()  # noqa: SLF001 -- no name that a template can call
+        budget.spend()
         length += len(piece)
         if length > MAX_OUTPUT_CHARACTERS:
             raise TemplateFailed(f"more than {MAX_OUTPUT_CHARACTERS:,} characters")
@@ -236,14 +247,10 @@ def _finalize(value: Any) -> str:  # Any: what an expression gives
     return " " * text.startswith(" ") + escaped + " " * (text.endswith(" ") and bool(escaped))
 
 
-@pass_context
-def _counted(context: Context, items: Iterable[Any]) -> Iterator[Any]:  # Any: as above
-    budget = context.resolve(_BUDGET)
-    # A macro of an imported file knows no variables; its loops have a budget of their own.
-    if not isinstance(budget, _Budget):
-        budget = _Budget(time.monotonic)
+def _counted(items: Iterable[Any]) -> Iterator[Any]:  # Any: as above
+    budget = _running.get()
     for item in items:
-        budget._spend()  # noqa: SLF001 -- as above
+        budget.spend()
         yield item
 
 
@@ -256,10 +263,6 @@ def _bounded_range(*bounds: int) -> range:
 
 def _link(url: str, title: str) -> Markdown:
     return Markdown(link(str(title), safe_url(str(url))))
-
-
-def _first_line(text: str) -> str:
-    return next(iter(str(text).strip().splitlines()), "")
 
 
 def _line(error: BaseException, template: Template) -> int | str:

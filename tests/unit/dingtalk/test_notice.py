@@ -34,20 +34,26 @@ def said(kind, mention=NOBODY, **facts):
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
-        (Notice.DEGRADED, "### 🟠 警告：通知器降级（NotifierDegraded）\n\n组织 default 的本月配额将用完，现在起只发汇总，不再重复提醒。"),
-        (Notice.RESTORED, "### 🔵 提示：通知器恢复正常（NotifierRestored）\n\n组织 default 恢复逐条发送。"),
+        (
+            Notice.DEGRADED,
+            "### 🟠 警告：通知器降级（NotifierDegraded）\n\n03:03:10 组织 default 的本月配额将用完，现在起只发汇总，不再重复提醒。",
+        ),
+        (Notice.RESTORED, "### 🔵 提示：通知器恢复正常（NotifierRestored）\n\n03:03:10 组织 default 恢复逐条发送。"),
         (
             Notice.TOO_LARGE,
-            "### 🔴 严重：告警通知过大（NotificationTooLarge）\n\n接收器 critical 收到 100.0 MiB 的通知，已拒收；请到 Alertmanager 查看。",
+            "### 🔴 严重：告警通知过大（NotificationTooLarge）\n\n03:03:10 接收器 critical 收到 100.0 MiB 的通知，已拒收；请到 Alertmanager 查看。",
         ),
-        (Notice.ROBOT_BANNED, "### 🟠 警告：机器人被限流（RobotBanned）\n\n机器人 ops 发送过快，10 分钟后恢复；消息不会丢失。"),
-        (Notice.ROBOT_DEAD, "### 🔴 严重：机器人失效（RobotDead）\n\n机器人 ops 不能再发送（token is not exist），请更换。"),
-        (Notice.LATE_DELIVERY, "### 🟠 警告：消息迟到（LateDelivery）\n\n3 条消息迟到，最久 10 分钟。"),
+        (Notice.ROBOT_BANNED, "### 🟠 警告：机器人被限流（RobotBanned）\n\n03:03:10 机器人 ops 发送过快，10 分钟后恢复；消息不会丢失。"),
+        (Notice.ROBOT_DEAD, "### 🔴 严重：机器人失效（RobotDead）\n\n03:03:10 机器人 ops 不能再发送（token is not exist），请更换。"),
+        (Notice.LATE_DELIVERY, "### 🟠 警告：消息迟到（LateDelivery）\n\n03:03:10 3 条消息迟到，最久 10 分钟。"),
         (
             Notice.DEAD_LETTER,
-            "### 🔴 严重：消息未能送达（DeadLetter）\n\n接收器 critical 有 3 条消息未能送达，可用 mgeo notifier replay 重发。",
+            "### 🔴 严重：消息未能送达（DeadLetter）\n\n03:03:10 接收器 critical 有 3 条消息未能送达，可用 mgeo notifier replay 重发。",
         ),
-        (Notice.SILENCED, "### 🔵 提示：已静默（AlertSilenced）\n\n张三 静默 10 分钟：HighLatency · gpu-01（token is not exist）。"),
+        (
+            Notice.SILENCED,
+            "### 🔵 提示：已静默（AlertSilenced）\n\n03:03:10 张三 静默 10 分钟：HighLatency · gpu-01（token is not exist）。",
+        ),
     ],
 )
 def test_a_notice_reads(kind, text):

@@ -70,8 +70,8 @@ def test_what_is_not_defined_is_empty_when_it_runs(rendered, failures):
 
 def test_what_is_not_defined_is_an_error_in_a_check():
     """Before it runs, with the line."""
-    templates = Templates({GROUP: "one\n{{ sumary }}"})
-    with pytest.raises(TemplateFailed, match=r"group\.md\.j2, line 2: 'sumary' is undefined"):
+    templates = Templates({GROUP: "one\n{{ colour }}"})
+    with pytest.raises(TemplateFailed, match=r"group\.md\.j2, line 2: 'colour' is undefined"):
         templates.check(GROUP, {})
     assert Templates({GROUP: "{{ summary }}"}).check(GROUP, {"summary": "x"}) == "x"
 
@@ -117,6 +117,16 @@ def test_a_template_that_is_too_slow_fails(failures):
     )
     assert templates.render(GROUP, {"items": list(range(100))}) is None
     assert failures == [(GROUP, "group.md.j2: more than 2 seconds")]
+
+
+def test_nothing_is_written_for_none_and_macros_of_another_file_count_their_loops(failures):
+    """Though they see no variables."""
+    loops = "{% macro show(n) %}{% for i in range(n) %}{% for j in range(n) %}{% endfor %}{% endfor %}done{% endmacro %}"
+    sources = {"loops.j2": loops, GROUP: "{% from 'loops.j2' import show %}{{ none }}{{ show(n) }}"}
+    templates = Templates(sources, on_failure=lambda *failure: failures.append(failure))
+    assert templates.render(GROUP, {"n": 3}) == "done"
+    assert templates.render(GROUP, {"n": 9_999}) is None
+    assert failures == [(GROUP, "group.md.j2: more than 200,000 turns of its loops")]
 
 
 def test_a_loop_knows_its_place(rendered):
