@@ -251,6 +251,9 @@ def load_config(path: Path) -> Config:
         raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is no TOML: {error}") from error
+    for name in ("templates", "data_dir"):
+        if isinstance(values.get(name), str):
+            values[name] = str(path.parent / values[name])
     try:
         return Config.model_validate(values, context={"folder": path.parent})
     except ValidationError as error:

@@ -42,6 +42,7 @@ class Notice(Enum):
     LATE_DELIVERY = ("LateDelivery", _WARNING, "消息迟到", "{count} 条消息迟到，最久 {seconds}。")
     DEAD_LETTER = ("DeadLetter", _CRITICAL, "消息未能送达", "接收器 {receiver} 有 {count} 条消息未能送达，可用 mgeo notifier replay 重发。")
     TEMPLATE_FAILED = ("TemplateFailed", _WARNING, "模板出错", "模板 {template} 出错，已改用内置格式；用 mgeo notifier check 检查。")
+    TEST = ("NotifierTest", _INFO, "测试消息", "看到这条消息，说明机器人配置正确。")
     ACKNOWLEDGED = ("AlertAcknowledged", _INFO, "已接手", "{who} 已接手：{what}。")
     SILENCED = ("AlertSilenced", _INFO, "已静默", "{who} 静默 {seconds}：{what}（{reason}）。")
     ESCALATED = ("AlertEscalated", _CRITICAL, "严重告警无人接手", "{what} 已 {seconds}无人接手，请 {who} 处理。")

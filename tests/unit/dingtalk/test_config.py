@@ -83,7 +83,7 @@ def test_a_receiver_nobody_knows_is_the_default_one(load):
     [
         (ROBOT + ROBOT + RECEIVER, "robots: the name 'ops' is given twice"),
         (ROBOT + RECEIVER + RECEIVER, "receivers: the name 'critical' is given twice"),
-        (ROBOT + RECEIVER.replace('"ops"', '"opps"'), "receiver 'critical' names the robot 'opps', which is none of [[robots]]"),
+        (ROBOT + RECEIVER.replace('"ops"', '"oqs"'), "receiver 'critical' names the robot 'oqs', which is none of [[robots]]"),
         (ROBOT + RECEIVER + '[rota]\npeople = ["张三"]\n', "'张三' is called, but is none of [[people]]"),
         ('default_receiver = "x"\n' + ROBOT + RECEIVER, "default_receiver = 'x' is none of [[receivers]]"),
         (ROBOT + 'url = "https://example.com/robot/send"\n' + RECEIVER, "robot 'ops' is at example.com, which is not DingTalk's"),
@@ -111,9 +111,9 @@ def test_what_is_wrong_is_named_with_its_place_and_its_fix(load, text, said):
 
 def test_every_fault_is_named_at_once(load):
     """Nobody has to start five times."""
-    said = faults(load, ROBOT + ROBOT + RECEIVER.replace('"ops"', '"opps"'))
+    said = faults(load, ROBOT + ROBOT + RECEIVER.replace('"ops"', '"oqs"'))
     assert "given twice" in said
-    assert "opps" in said
+    assert "oqs" in said
 
 
 def test_an_empty_secret_file_is_refused(load):
@@ -131,3 +131,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
     """With the reason."""
     with pytest.raises(ConfigError, match=r"absent\.toml cannot be read: No such file or directory"):
         load_config(tmp_path / "absent.toml")
+
+
+def test_folders_are_beside_the_configuration(load, tmp_path):
+    """Wherever the process was started; an absolute path stays."""
+    config = load('templates = "mine"\ndata_dir = "/srv/notifier"\n' + ROBOT + RECEIVER)
+    assert (config.templates, str(config.data_dir)) == (tmp_path / "mine", "/srv/notifier")
