@@ -20,6 +20,7 @@ from service.errors import SettingsError
 from service.setting import FilePath, Secret, expanded, setting
 from service.stack_settings import (
     STACK_CONCERNS,
+    AuditSettings,
     GatewaySettings,
     ProgramSettings,
     RetentionSettings,
@@ -178,6 +179,7 @@ class Settings(
     LookupSettings,
     StackPortSettings,
     RetentionSettings,
+    AuditSettings,
     ProgramSettings,
     GatewaySettings,
     UpstreamSettings,
