@@ -33,7 +33,7 @@ def loop(
     Whatever it ends with is no reason to stop: its exit code says what it found. A run that takes longer than `every` is killed.
 
     Args:
-        command: the program, absolute, and its arguments.
+        command: the program and its arguments.
         every: seconds from the start of one run to the next.
         first: seconds before the first.
         monotonic: a clock, in seconds.

@@ -75,7 +75,7 @@ class StoreClocks:
                 if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR or round_trip > TIMEOUT:
                     return None  # a proxy that speaks for a dead store has a clock of its own
                 date = parsedate_to_datetime(response.headers["Date"])
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, LookupError, ValueError):
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, LookupError, ValueError, ArithmeticError):
             return None
         if date.tzinfo is None:
             return None
