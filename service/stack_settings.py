@@ -74,7 +74,7 @@ class AuditSettings(BaseModel):
         3600.0,
         "Time from one audit to the next; each looks two of them back. Much shorter, and the stores are busy with being audited.",
         unit="seconds",
-        ge=1,
+        ge=60,
         le=86_400,
     )
 

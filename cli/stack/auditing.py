@@ -15,20 +15,21 @@ FIRST_AFTER = 300.0
 """Seconds before the first audit at the latest: what came with the start is stored by then."""
 WINDOWS = 2
 """Intervals that each audit looks back: an inference is looked for twice, so what arrives late is a difference only once."""
-SETTLE = 300.0
-"""Seconds that an audit waits at most for telemetry on its way; nobody waits for the audit."""
+SETTLE = (30.0, 300.0)
+"""Seconds that an audit waits at most for telemetry on its way: three collections at least, and long, since nobody waits for it."""
 
 
 def auditor(site: Site) -> Process:
     """`mgeo audit --record` at an interval; it says nothing to anybody, the service shows what it wrote."""
     every = site.settings.audit_interval
+    settle = max(SETTLE[0], min(SETTLE[1], every / 4))
     mgeo = (site.python, "-P", "-m", "cli.main")
     audit = (
         "audit",
         "--record",
         f"--data-dir={site.layout.data_dir}",
         f"--since={every * WINDOWS:g}s",
-        f"--settle={min(SETTLE, every / 4):g}s",
+        f"--settle={settle:g}s",
     )
     return Process(
         name="auditor",
