@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.audit.loop import loop
+from cli.audit.loop import Runs, loop
 from tests.deadline import DEADLINE, until
 
 ROOT = Path(__file__).parents[3]
@@ -37,7 +37,7 @@ def pauses(command, *, every, first, takes, runs):
         return moment[0]
 
     with pytest.raises(Over):
-        loop(command, every=every, first=first, monotonic=monotonic, pause=pause)
+        loop(Runs(command), every=every, first=first, monotonic=monotonic, pause=pause)
     return paused
 
 
@@ -100,6 +100,24 @@ def test_what_runs_ends_with_it(tmp_path):
         assert process.wait(DEADLINE) == 0
 
     until(lambda: not Path(f"/proc/{pid.read_text().strip()}").exists())
+
+
+def test_a_signal_while_a_run_is_being_started_ends_that_run_too(tmp_path):
+    """There is nobody to kill yet when it comes, and somebody a moment later."""
+    pid = tmp_path / "pid"
+
+    def start(*arguments, **options):
+        process = subprocess.Popen(*arguments, **options)
+        until(lambda: pid.exists() and pid.read_text().endswith("\n"))
+        runs.end(signal.SIGTERM, None)
+        return process
+
+    runs = Runs(["/bin/sh", "-c", f"echo $$ > {pid}; exec sleep 60"], start=start)
+    with pytest.raises(SystemExit) as ended:
+        runs.run(60)
+
+    assert ended.value.code == 0
+    assert not Path(f"/proc/{pid.read_text().strip()}").exists()
 
 
 def test_it_ends_while_it_waits_too():
