@@ -30,6 +30,7 @@ from service.api.overview import OverviewApi
 from service.api.pages import Pages
 from service.api.requests import RequestsApi
 from service.api.story import StoryRenderer
+from service.surroundings.surroundings import Surroundings
 from service.telemetry.library_logs import LibraryLogHandler
 from service.telemetry.names import EventName
 
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
 # Probes and scrapes come every few seconds for ever; a span of each would bury those of requests.
 UNTRACED = "/livez,/readyz,/metrics,/static/"
+SURROUNDINGS_GRACE = 1.0
+"""Seconds that the end waits for a look at a disk or a store; one that hangs ends with the process."""
 _SEMCONV = "OTEL_SEMCONV_STABILITY_OPT_IN"
 _PRODUCT = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}(?:/[A-Za-z0-9._-]{1,63})?(?![^ ])")
 _NETWORK_ADDRESS = re.compile(r"[0-9A-Fa-f.:]{0,45}")
@@ -64,6 +67,9 @@ def create_app(runtime: Runtime, *, announce: Callable[[], None] = lambda: None)
     """
     settings, recording = runtime.settings, runtime.recording
     keys = KeyRing.load(keys=settings.api_keys.get_secret_value() if settings.api_keys is not None else None, file=settings.api_keys_file)
+    # Of the server alone: what comes and goes beside it would only say the same again.
+    surroundings = Surroundings.of(settings, clock=recording.clock, log=recording.log)
+    surroundings.observe(recording.meter)
     assets = load_assets()
     pages = Pages(
         assets=assets,
@@ -75,7 +81,7 @@ def create_app(runtime: Runtime, *, announce: Callable[[], None] = lambda: None)
         title="MGeo",
         version=version("mgeo"),
         summary="Are two Chinese addresses the same place? Every answer has a story.",
-        lifespan=_lifespan(runtime, announce),
+        lifespan=_lifespan(runtime, surroundings, announce),
         # The framework's viewers load themselves from elsewhere; ours is a page like the others.
         docs_url=None,
         redoc_url=None,
@@ -157,13 +163,16 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def _lifespan(runtime: Runtime, announce: Callable[[], None]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    runtime: Runtime, surroundings: Surroundings, announce: Callable[[], None]
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         settings, recording = runtime.settings, runtime.recording
         handler = LibraryLogHandler(recording.log.library, service=recording.log.service, instance=recording.log.instance)
         logging.getLogger().addHandler(handler)
         try:
+            surroundings.start()
             await runtime.start()
             recording.log.event(EventName.SERVICE_STARTED)
             announce()
@@ -173,6 +182,7 @@ def _lifespan(runtime: Runtime, announce: Callable[[], None]) -> Callable[[FastA
                 await runtime.stop(settings.shutdown_grace)
                 recording.log.event(EventName.SERVICE_STOPPED)
             finally:
+                await asyncio.to_thread(surroundings.stop, SURROUNDINGS_GRACE)
                 await asyncio.to_thread(recording.close, settings.shutdown_grace)
                 logging.getLogger().removeHandler(handler)
 

@@ -20,6 +20,7 @@ from service.errors import SettingsError
 from service.setting import FilePath, Secret, expanded, setting
 from service.stack_settings import (
     STACK_CONCERNS,
+    AuditSettings,
     GatewaySettings,
     ProgramSettings,
     RetentionSettings,
@@ -131,6 +132,11 @@ class TelemetrySettings(BaseModel):
     instance_name: str | None = setting(
         None, "Name of this instance in messages, dashboards and logs of people. None: host, command and slot."
     )
+    traffic: Literal["steady", "sporadic"] = setting(
+        "steady",
+        "Whether requests come steadily, so that fewer of them, or none, mean that something is broken; `sporadic` keeps the alerts on "
+        "missing traffic silent.",
+    )
     gpu: Literal["auto", "nvml", "off"] = setting("auto", "Read the GPU by NVML: if there is one, always (else the start fails), or never.")
     gpu_interval: float = setting(1.0, "Time between two GPU samples.", unit="seconds", ge=0.1, le=60)
     spool_max_bytes: int = setting(
@@ -173,6 +179,7 @@ class Settings(
     LookupSettings,
     StackPortSettings,
     RetentionSettings,
+    AuditSettings,
     ProgramSettings,
     GatewaySettings,
     UpstreamSettings,

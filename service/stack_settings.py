@@ -67,6 +67,18 @@ class RetentionSettings(BaseModel):
     )
 
 
+class AuditSettings(BaseModel):
+    """The audit that `mgeo up` runs again and again, in the profiles that have a store to compare with."""
+
+    audit_interval: float = setting(
+        3600.0,
+        "Time from one audit to the next; each looks two of them back. Much shorter, and the stores are busy with being audited.",
+        unit="seconds",
+        ge=60,
+        le=86_400,
+    )
+
+
 class ProgramSettings(BaseModel):
     """Where the programs of the stack come from."""
 
@@ -115,4 +127,11 @@ class UpstreamSettings(BaseModel):
     upstream_ca_file: FilePath | None = setting(None, "File with the certificate authority to trust (PEM). None: the system's.")
 
 
-STACK_CONCERNS: tuple[type[BaseModel], ...] = (StackPortSettings, RetentionSettings, ProgramSettings, GatewaySettings, UpstreamSettings)
+STACK_CONCERNS: tuple[type[BaseModel], ...] = (
+    StackPortSettings,
+    RetentionSettings,
+    AuditSettings,
+    ProgramSettings,
+    GatewaySettings,
+    UpstreamSettings,
+)

@@ -15,6 +15,7 @@ import typer
 if TYPE_CHECKING:
     from cli.audit.verdict import Verdict
     from service.settings import Settings
+    from service.surroundings.audit_record import AuditRecord
 
 
 def audit(
@@ -26,6 +27,7 @@ def audit(
     loki: Annotated[str | None, typer.Option(help="Loki's API; empty for none.")] = None,
     jaeger: Annotated[str | None, typer.Option(help="Jaeger's API; empty for none.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Data folder with the embedded store and the ledger.")] = None,
+    record: Annotated[bool, typer.Option("--record", help="Let the service's metrics show what was found.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
     """Compare what was served with what Prometheus, Loki, Jaeger and the embedded store have.
@@ -43,6 +45,8 @@ def audit(
       mgeo audit --loki http://127.0.0.1:3100 --jaeger "" --missing 1000
 
     What a killed process took along since its last collection is shown as `unflushed`, apart from the difference.
+    With --record what was found is also written into the data folder, and --since reaches no further back than all stores
+    do: so `mgeo up` has it run every hour.
 
     \b
     Exit codes:
@@ -58,6 +62,7 @@ def audit(
     from cli.stack.store_urls import with_running_stack
     from service.errors import StoreError
     from service.settings import Settings
+    from service.surroundings.audit_record import write_record
 
     now_ns = time.time_ns()
     try:
@@ -70,15 +75,32 @@ def audit(
         raise typer.BadParameter("--since must be before --until, and in the past")
     settings = with_running_stack(Settings.load(data_dir=data_dir, prometheus_url=prometheus, loki_url=loki, jaeger_url=jaeger))
     try:
-        verdict = run(_audit(settings, now_ns=now_ns, since_ns=since_ns, until_ns=until_ns, settle=wait, most_named=missing))
+        verdict = run(
+            _audit(settings, now_ns=now_ns, since_ns=since_ns, until_ns=until_ns, settle=wait, most_named=missing, clamped=record)
+        )
     except StoreError as error:
         print(f"mgeo: {error}", file=sys.stderr)
         raise typer.Exit(EXIT_UNREAD) from error
     print(json.dumps(report_json(verdict)) if as_json else report_text(verdict), end="\n" if as_json else "")
+    if record:
+        write_record(settings.data_dir, _record(verdict))
     raise typer.Exit(verdict.exit_code)
 
 
-async def _audit(settings: Settings, *, now_ns: int, since_ns: int | None, until_ns: int | None, settle: float, most_named: int) -> Verdict:
+def _record(verdict: Verdict) -> AuditRecord:
+    from service.surroundings.audit_record import AuditRecord
+
+    return AuditRecord(
+        difference=verdict.difference,
+        unflushed=verdict.window.unflushed.total(),
+        unread=tuple(verdict.unread),
+        ended_unix_ns=time.time_ns(),
+    )
+
+
+async def _audit(
+    settings: Settings, *, now_ns: int, since_ns: int | None, until_ns: int | None, settle: float, most_named: int, clamped: bool
+) -> Verdict:
     from cli.audit.backend import Backend, open_client
     from cli.audit.hints import dropped_hints
     from cli.audit.jaeger import JaegerSpans
@@ -90,6 +112,8 @@ async def _audit(settings: Settings, *, now_ns: int, since_ns: int | None, until
 
     with StoreLedger(settings.data_dir) as ledger:
         reach = ledger.reach(now_ns, _days(settings))
+        if clamped and since_ns is not None and since_ns <= reach.since_ns:
+            since_ns = None
         plan = Plan(
             since_ns=reach.since_ns if since_ns is None else since_ns,
             until_ns=until_ns,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.stack import doors, senders, stores
+from cli.stack import auditing, doors, senders, stores
 from cli.stack.profile import process_names
 
 if TYPE_CHECKING:
@@ -21,10 +21,12 @@ _PLANNERS: dict[str, Callable[[Site], Process]] = {
     "alertmanager": stores.alertmanager,
     "collector": senders.collector,
     "service": senders.service,
+    "auditor": auditing.auditor,
     "grafana": doors.grafana,
     "gateway": doors.gateway,
 }
 _PROGRAMS = {"gateway": "caddy"}
+_HERE = {"service", "auditor"}
 
 
 def plan(site: Site) -> tuple[Process, ...]:
@@ -33,6 +35,6 @@ def plan(site: Site) -> tuple[Process, ...]:
 
 
 def program_names(profile: Profile, *, gateway: bool) -> tuple[str, ...]:
-    """The programs to locate: all but the service, which is here, and Grafana, which may be missing."""
+    """The programs to locate: all but the service and the auditor, which are here, and Grafana, which may be missing."""
     names = process_names(profile, gateway=gateway, grafana=False)
-    return tuple(_PROGRAMS.get(name, name) for name in names if name != "service")
+    return tuple(_PROGRAMS.get(name, name) for name in names if name not in _HERE)

@@ -27,6 +27,7 @@ class Process:
         environment: variables it gets beside those that are inherited; may hold secrets.
         drops: beginnings of variables that are not inherited, since a stray one would change what the program does.
         keeps: variables that are inherited all the same.
+        listed: whether `mgeo status` shows it.
         version: of the program.
         origin: where the program was found.
         address: where people and other programs reach it.
@@ -42,6 +43,7 @@ class Process:
     environment: dict[str, str] = field(repr=False)
     drops: tuple[str, ...] = ("MGEO_", "OTEL_")
     keeps: tuple[str, ...] = ()
+    listed: bool = True
     version: str
     origin: str
     address: str

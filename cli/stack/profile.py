@@ -15,11 +15,11 @@ class Profile(StrEnum):
 
 _STORES = ("prometheus", "loki", "jaeger", "alertmanager")
 _PROCESSES = {
-    Profile.LITE: ("prometheus", "alertmanager", "service"),
-    Profile.FULL: (*_STORES, "collector", "service"),
+    Profile.LITE: ("prometheus", "alertmanager", "service", "auditor"),
+    Profile.FULL: (*_STORES, "collector", "service", "auditor"),
     Profile.AGENT: ("collector", "service"),
 }
-_TIERS = (_STORES, ("collector",), ("service",), ("grafana", "gateway"))
+_TIERS = (_STORES, ("collector",), ("service",), ("grafana", "gateway", "auditor"))
 
 
 def process_names(profile: Profile, *, gateway: bool, grafana: bool) -> tuple[str, ...]:

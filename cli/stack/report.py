@@ -38,13 +38,14 @@ class Row:
 
 
 def look(state: State) -> list[Row]:
-    """All processes as they are now, in the order in which they were started. Asks them at the same time."""
+    """All processes that are listed, as they are now, in the order in which they were started. Asks them at the same time."""
     try:
         known = Control(socket=state.socket, password=state.password).processes()
     except SupervisorGone:
         known = {}
-    with ThreadPoolExecutor(max_workers=len(state.processes)) as pool:
-        return list(pool.map(lambda process: _row(process, known.get(process.name)), state.processes))
+    listed = [process for process in state.processes if process.listed]
+    with ThreadPoolExecutor(max_workers=len(listed)) as pool:
+        return list(pool.map(lambda process: _row(process, known.get(process.name)), listed))
 
 
 def table(rows: Sequence[Row]) -> str:

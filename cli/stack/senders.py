@@ -78,11 +78,7 @@ def service(site: Site) -> Process:
         drops = ("OTEL_EXPORTER_OTLP_",)
         environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = site.url("collector_grpc_port")
         environment["OTEL_EXPORTER_OTLP_PROTOCOL"] = "grpc"
-    if site.profile is not Profile.AGENT:
-        environment["MGEO_PROMETHEUS_URL"] = site.url("prometheus_port")
-    if site.profile is Profile.FULL:
-        environment["MGEO_JAEGER_URL"] = jaeger_url(site)
-        environment["MGEO_LOKI_URL"] = site.url("loki_port")
+    environment |= store_urls(site)
     if site.grafana:
         environment["MGEO_GRAFANA_URL"] = grafana_url(site).rstrip("/")
     if site.public_url is not None:
@@ -114,3 +110,14 @@ def service(site: Site) -> Process:
         start_deadline=300.0,
         advice="`mgeo doctor` looks for the cause",
     )
+
+
+def store_urls(site: Site) -> dict[str, str]:
+    """The variables that say where the stores of this box are."""
+    urls = {}
+    if site.profile is not Profile.AGENT:
+        urls["MGEO_PROMETHEUS_URL"] = site.url("prometheus_port")
+    if site.profile is Profile.FULL:
+        urls["MGEO_JAEGER_URL"] = jaeger_url(site)
+        urls["MGEO_LOKI_URL"] = site.url("loki_port")
+    return urls

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import Meter
 
     from service.gpu import GpuDevice, GpuSample
+    from service.surroundings.audit_record import AuditRecord
+    from service.surroundings.folders import FolderUsage
 
 
 def observe_gpu(meter: Meter, latest: Callable[[], GpuSample | None]) -> None:
@@ -70,3 +72,46 @@ def observe_sent(meter: Meter, read: Callable[[], Mapping[str, int]]) -> None:
 def observe_model(meter: Meter, *, name: str, version: str, device: str) -> None:
     """Publish which model answers."""
     observe(meter, names.MODEL_INFO, lambda: [(1, {"name": name, "version": version, "device": device})])
+
+
+def observe_folders(meter: Meter, latest: Callable[[], Mapping[str, FolderUsage] | None]) -> None:
+    """Publish how full the file system of each data folder is; no series for a folder that is not there, or without a fresh sample."""
+
+    def reading(value: Callable[[FolderUsage], int]) -> Callable[[], list[tuple[float, Mapping[str, str]]]]:
+        return lambda: [(value(usage), {names.FOLDER: folder}) for folder, usage in (latest() or {}).items()]
+
+    observe(meter, names.FILESYSTEM_USAGE, reading(lambda usage: usage.usage_bytes))
+    observe(meter, names.FILESYSTEM_LIMIT, reading(lambda usage: usage.limit_bytes))
+
+
+def observe_clock_skew(meter: Meter, latest: Callable[[], Mapping[str, float] | None]) -> None:
+    """Publish how far our clock is ahead of each store's; no series for a store that did not answer."""
+    observe(meter, names.CLOCK_SKEW, lambda: [(skew, {names.STORE: store}) for store, skew in (latest() or {}).items()])
+
+
+def observe_audit(meter: Meter, latest: Callable[[], AuditRecord | None]) -> None:
+    """Publish the newest recorded audit; no series before the first."""
+
+    def reading(value: Callable[[AuditRecord], float]) -> Callable[[], Iterator[tuple[float, Mapping[str, str]]]]:
+        def read() -> Iterator[tuple[float, Mapping[str, str]]]:
+            record = latest()
+            if record is not None:
+                yield value(record), {}
+
+        return read
+
+    observe(meter, names.AUDIT_DIFFERENCE, reading(lambda record: record.difference))
+    observe(meter, names.AUDIT_UNFLUSHED, reading(lambda record: record.unflushed))
+    observe(meter, names.AUDIT_UNREAD, reading(lambda record: len(record.unread)))
+    observe(meter, names.AUDIT_TIMESTAMP, reading(lambda record: record.ended_unix_ns / 1e9))
+
+
+def observe_workday(meter: Meter, latest: Callable[[], bool | None]) -> None:
+    """Publish whether today is worked; no series without a fresh sample."""
+
+    def read() -> Iterator[tuple[float, Mapping[str, str]]]:
+        worked = latest()
+        if worked is not None:
+            yield float(worked), {}
+
+    observe(meter, names.WORKDAY, read)

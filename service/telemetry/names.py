@@ -37,6 +37,7 @@ class EventName(StrEnum):
     STORE_DEGRADED = "mgeo.store.degraded"
     STORE_RECOVERED = "mgeo.store.recovered"
     OTLP_REFUSED = "mgeo.otlp.refused"
+    CALENDAR_UNCOVERED = "mgeo.calendar.uncovered"
     PROCESS_FAILED = "mgeo.process.failed"
     LIBRARY = "mgeo.library"
 
@@ -88,6 +89,8 @@ STATUS = "status"
 ERROR_TYPE = "error.type"
 STAGE = "stage"
 SEVERITY = "severity"
+FOLDER = "mgeo.folder"
+STORE = "mgeo.store"
 
 REQUEST_ID = "mgeo.request.id"
 SPAN_STATUS = "mgeo.status"
@@ -131,6 +134,8 @@ _OUTCOMES = tuple(outcome.value for outcome in Outcome)
 _ERROR_TYPES = tuple(error.value for error in ErrorType)
 _LABELS = ("not_match", "partial_match", "exact_match")
 SEVERITIES = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+FOLDERS = ("data", "collector", "prometheus", "loki", "jaeger", "alertmanager", "notifier")
+STORES = ("prometheus", "loki", "jaeger")
 
 INFERENCE_ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute(name=REQUEST_ID, type="string", description="Id of the inference; `<request_id>:<index>` for a pair of a batch call."),
@@ -329,6 +334,72 @@ STORE_SIZE = Metric(
     unit="By",
     description="Bytes of the embedded store on disk.",
 )
+FILESYSTEM_USAGE = Metric(
+    name="system.filesystem.usage",
+    prometheus="system_filesystem_usage_bytes",
+    kind=Kind.GAUGE,
+    unit="By",
+    description="Bytes taken on the file system of a data folder: the service's own, and of each program of the stack beside it.",
+    attributes=(FOLDER,),
+)
+FILESYSTEM_LIMIT = Metric(
+    name="system.filesystem.limit",
+    prometheus="system_filesystem_limit_bytes",
+    kind=Kind.GAUGE,
+    unit="By",
+    description="Bytes there are on it for a user that is not root, taken or free.",
+    attributes=(FOLDER,),
+)
+CLOCK_SKEW = Metric(
+    name="mgeo.clock.skew",
+    prometheus="mgeo_clock_skew_seconds",
+    kind=Kind.GAUGE,
+    unit="s",
+    description="Seconds our clock is ahead of a store's, by the Date of its answers; below 1 s it is 0. Absent while it does not answer.",
+    attributes=(STORE,),
+)
+AUDIT_DIFFERENCE = Metric(
+    name="mgeo.audit.difference",
+    prometheus="mgeo_audit_difference",
+    kind=Kind.GAUGE,
+    unit="{request}",
+    description="Inferences by which served and stored differ, by the newest `mgeo audit --record`. Absent when none was run yet.",
+)
+AUDIT_UNFLUSHED = Metric(
+    name="mgeo.audit.unflushed",
+    prometheus="mgeo_audit_unflushed",
+    kind=Kind.GAUGE,
+    unit="{request}",
+    description="Inferences that ended after the last collection of a process that was killed, by that audit.",
+)
+AUDIT_UNREAD = Metric(
+    name="mgeo.audit.unread",
+    prometheus="mgeo_audit_unread",
+    kind=Kind.GAUGE,
+    unit="{store}",
+    description="Stores that this audit could not read.",
+)
+AUDIT_TIMESTAMP = Metric(
+    name="mgeo.audit.timestamp",
+    prometheus="mgeo_audit_timestamp_seconds",
+    kind=Kind.GAUGE,
+    unit="s",
+    description="When this audit ended, in seconds since 1970.",
+)
+WORKDAY = Metric(
+    name="mgeo.workday",
+    prometheus="mgeo_workday",
+    kind=Kind.GAUGE,
+    unit="{day}",
+    description="1 when today is a working day in mainland China, in its time zone; else 0.",
+)
+TRAFFIC_EXPECTED = Metric(
+    name="mgeo.traffic.expected",
+    prometheus="mgeo_traffic_expected",
+    kind=Kind.GAUGE,
+    unit="{expectation}",
+    description="1 when requests are to come steadily, 0 with MGEO_TRAFFIC=sporadic: then their absence is no alert.",
+)
 GPU_MEMORY_USAGE_METRIC = Metric(
     name="hw.gpu.memory.usage",
     prometheus="hw_gpu_memory_usage_bytes",
@@ -420,6 +491,15 @@ METRICS: tuple[Metric, ...] = (
     SPOOL_SIZE,
     SPOOL_AGE,
     STORE_SIZE,
+    FILESYSTEM_USAGE,
+    FILESYSTEM_LIMIT,
+    CLOCK_SKEW,
+    AUDIT_DIFFERENCE,
+    AUDIT_UNFLUSHED,
+    AUDIT_UNREAD,
+    AUDIT_TIMESTAMP,
+    WORKDAY,
+    TRAFFIC_EXPECTED,
     GPU_MEMORY_USAGE_METRIC,
     GPU_MEMORY_LIMIT_METRIC,
     GPU_MEMORY_UTILIZATION_METRIC,
@@ -468,7 +548,8 @@ LOG_FIELDS: tuple[LogField, ...] = (
         types=("string", "null"),
         description=(
             "What was called; for `mgeo.library`, the name of the library's logger; "
-            "for `mgeo.otlp.refused`, the signal and the status it was refused with."
+            "for `mgeo.otlp.refused`, the signal and the status it was refused with; "
+            "for `mgeo.calendar.uncovered`, the year of which the calendar does not know the holidays."
         ),
     ),
     LogField(name="status", types=("string", "null"), values=_OUTCOMES, description="How the inference ended."),

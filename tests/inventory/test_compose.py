@@ -24,6 +24,7 @@ SERVICES: dict[str, Any] = COMPOSE["services"]
 PROGRAMS = ("collector", "prometheus", "alertmanager", "loki", "jaeger", "grafana", "gateway")
 ONE_SHOT = "volume-owner"
 PROBES = {"collector-probe": "collector"}
+AUDITOR = "auditor"
 PUBLISHED_TO_ALL = {"service"}
 ENV = dict(line.split("=", 1) for line in (ROOT / ".env").read_text(encoding="utf-8").splitlines() if line and not line.startswith("#"))
 
@@ -85,8 +86,8 @@ def test_the_schema_would_refuse_a_slip(tmp_path: Path) -> None:
 
 
 def test_these_are_the_services() -> None:
-    """The service, the stack, the probe of what cannot ask itself, and what runs once."""
-    assert set(SERVICES) == {"service", *PROGRAMS, *PROBES, ONE_SHOT}
+    """The service, who audits it, the stack, the probe of what cannot ask itself, and what runs once."""
+    assert set(SERVICES) == {"service", AUDITOR, *PROGRAMS, *PROBES, ONE_SHOT}
     assert {name for name, service in SERVICES.items() if "profiles" in service} == {"gateway"}
 
 
@@ -125,6 +126,7 @@ def test_every_image_is_pinned_by_a_variable_of_env() -> None:
 
     assert images == {
         "alertmanager": "prom/alertmanager:${ALERTMANAGER_VERSION}",
+        "auditor": "mgeo/service:${SERVICE_VERSION}",
         "collector": "otel/opentelemetry-collector-contrib:${COLLECTOR_VERSION}",
         "collector-probe": "mgeo/service:${SERVICE_VERSION}",
         "gateway": "caddy:${CADDY_VERSION}",
@@ -275,7 +277,7 @@ def test_a_service_has_no_more_rights_than_it_needs(name: str) -> None:
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert not service.get("privileged", False)
     assert user.startswith("0:") == (name == ONE_SHOT)
-    assert (user == "the image's") == (name in {"service", *PROBES})
+    assert (user == "the image's") == (name in {"service", AUDITOR, *PROBES})
 
 
 def test_whoever_changes_owners_has_no_network_and_runs_once() -> None:
@@ -292,7 +294,7 @@ def test_whoever_changes_owners_has_no_network_and_runs_once() -> None:
     assert {SERVICES[name]["user"] for name in waiting} == {"10001:10001"}
 
 
-@pytest.mark.parametrize("name", sorted(set(SERVICES) - {ONE_SHOT}))
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - {ONE_SHOT, AUDITOR}))
 def test_every_service_is_asked_whether_it_is_well(name: str) -> None:
     """By itself; by a probe where its image could not; the service's own check is part of its image."""
     dockerfile = (ROOT / "service/Dockerfile").read_text(encoding="utf-8")
@@ -314,6 +316,11 @@ def test_every_service_is_asked_whether_it_is_well(name: str) -> None:
     assert [(host, int(port) in ports_of(PROBES.get(name, name))) for host, port in asked] == [
         (PROBES.get(asker, "127.0.0.1"), True),
     ]
+
+
+def test_who_answers_nobody_is_not_asked() -> None:
+    """The image's own check is the service's, and would find the auditor sick."""
+    assert SERVICES[AUDITOR]["healthcheck"] == {"disable": True}
 
 
 def test_who_depends_on_a_probed_program_waits_for_its_probe() -> None:

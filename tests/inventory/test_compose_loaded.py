@@ -42,6 +42,7 @@ def test_the_images_have_their_tags(load: Load) -> None:
     """From the .env beside the file."""
     assert {name: service["image"] for name, service in load(BASE)["services"].items()} == {
         "alertmanager": "prom/alertmanager:v0.31.1",
+        "auditor": "mgeo/service:0.1.0",
         "collector": "otel/opentelemetry-collector-contrib:0.155.0",
         "collector-probe": "mgeo/service:0.1.0",
         "gateway": "caddy:2.11.9",

@@ -50,6 +50,15 @@ def test_a_program_gets_the_same_variables(name: str) -> None:
     assert missing == set()
 
 
+def test_the_auditor_runs_the_same_command_as_often() -> None:
+    """But for the interpreter, and the data folder, which the image knows."""
+    native = [argument for argument in NATIVE["auditor"].argv if not argument.startswith("--data-dir=")]
+
+    assert [*SERVICES["auditor"]["entrypoint"], *SERVICES["auditor"]["command"]] == [
+        "python" if argument == "/python" else argument for argument in native
+    ]
+
+
 def test_the_values_that_no_place_changes_are_the_same() -> None:
     """Memory, the way telemetry is sent, the path below which Jaeger answers."""
     shared = {

@@ -12,10 +12,23 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.errors import ErrorType, Outcome
 from service.gpu import GpuDevice, GpuSample
 from service.reference import telemetry_page
+from service.surroundings.audit_record import AuditRecord
+from service.surroundings.folders import FolderUsage
 from service.telemetry import names
 from service.telemetry.event import Stage
 from service.telemetry.exposition import Exposition
-from service.telemetry.gauges import observe_depths, observe_gpu, observe_losses, observe_model, observe_sent, observe_value
+from service.telemetry.gauges import (
+    observe_audit,
+    observe_clock_skew,
+    observe_depths,
+    observe_folders,
+    observe_gpu,
+    observe_losses,
+    observe_model,
+    observe_sent,
+    observe_value,
+    observe_workday,
+)
 from service.telemetry.log_record import LEVELS
 from service.telemetry.metrics import Instruments
 from service.telemetry.names import Kind, Metric
@@ -27,7 +40,15 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 SIMPLE = {
     metric.name: metric
-    for metric in (names.REQUESTS_ACTIVE, names.QUEUE_LENGTH, names.BREAKER_STATE, names.STORE_SIZE, names.SPOOL_SIZE, names.SPOOL_AGE)
+    for metric in (
+        names.REQUESTS_ACTIVE,
+        names.QUEUE_LENGTH,
+        names.BREAKER_STATE,
+        names.STORE_SIZE,
+        names.SPOOL_SIZE,
+        names.SPOOL_AGE,
+        names.TRAFFIC_EXPECTED,
+    )
 }
 
 # The names and labels that rules, dashboards and other people's queries rely on.
@@ -41,6 +62,15 @@ CONTRACT = {
     "mgeo_queue_wait_seconds": (),
     "mgeo_log_records_total": ("severity",),
     "mgeo_model_info": ("name", "version", "device"),
+    "system_filesystem_usage_bytes": ("mgeo_folder",),
+    "system_filesystem_limit_bytes": ("mgeo_folder",),
+    "mgeo_clock_skew_seconds": ("mgeo_store",),
+    "mgeo_audit_difference": (),
+    "mgeo_audit_unflushed": (),
+    "mgeo_audit_unread": (),
+    "mgeo_audit_timestamp_seconds": (),
+    "mgeo_workday": (),
+    "mgeo_traffic_expected": (),
     "hw_gpu_memory_usage_bytes": ("hw_id", "hw_model", "hw_vendor"),
     "hw_gpu_memory_limit_bytes": ("hw_id", "hw_model", "hw_vendor"),
     "hw_gpu_memory_utilization": ("hw_id", "hw_model", "hw_vendor"),
@@ -124,7 +154,7 @@ def test_names_follow_the_conventions() -> None:
 
     assert [name for name in (*attributes, *metrics) if not re.fullmatch(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+", name)] == []
     assert {name.partition(".")[0] for name in attributes} == {"mgeo", "error", "exception", "code"}
-    assert {name.partition(".")[0] for name in metrics} == {"mgeo", "hw", "http", "otel"}
+    assert {name.partition(".")[0] for name in metrics} == {"mgeo", "hw", "http", "otel", "system"}
 
 
 @pytest.mark.parametrize("metric", names.METRICS, ids=lambda metric: metric.name)
@@ -149,6 +179,8 @@ def test_no_metric_is_labelled_by_what_has_no_bound() -> None:
         "device",
         "reason",
         "signal",
+        "mgeo.folder",
+        "mgeo.store",
         "hw.id",
         "hw.model",
         "hw.vendor",
@@ -214,6 +246,10 @@ def families() -> Iterator[dict[str, set[str]]]:
     observe_model(meter, name="fake", version="1", device="cpu")
     card = GpuDevice(hw_id="GPU-1", index=0, name="card", memory_used_bytes=1, memory_limit_bytes=2, utilization=0.5)
     observe_gpu(meter, lambda: GpuSample(taken_at_monotonic=0.0, taken_at_unix_ns=0, devices=(card,)))
+    observe_folders(meter, lambda: {"data": FolderUsage(usage_bytes=1, limit_bytes=2)})
+    observe_clock_skew(meter, lambda: {"loki": 0.0})
+    observe_audit(meter, lambda: AuditRecord(difference=0, unflushed=0, unread=(), ended_unix_ns=0))
+    observe_workday(meter, lambda: True)
     http = names.HTTP_SERVER_DURATION
     meter.create_histogram(http.name, unit=http.unit).record(0.1, dict.fromkeys(http.attributes, "x"))
     seen: dict[str, set[str]] = {}

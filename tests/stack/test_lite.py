@@ -23,7 +23,7 @@ MOST_MEMORY = 400 * 1_000_000
 
 @pytest.fixture(scope="module")
 def lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = Stack(data_dir=tmp_path_factory.mktemp("lite") / "data", profile="lite")
+    stack = Stack(data_dir=tmp_path_factory.mktemp("lite") / "data", profile="lite", variables={"MGEO_AUDIT_INTERVAL": "60"})
     try:
         stack.up()
         yield stack
@@ -61,14 +61,14 @@ def test_the_names_and_labels_of_the_scrape_are_those_of_the_push(lite: Stack) -
 
 
 def test_every_metric_of_the_names_table_that_can_exist_here_is_scraped(lite: Stack) -> None:
-    """Under the same names as by OTLP."""
+    """Under the same names as by OTLP; those of an audit too, once the auditor has made its first."""
     expected = {metric.prometheus for metric in METRICS if not metric.name.startswith("hw.")}
 
     def known() -> set[str]:
         found = set(httpx.get(f"{lite.prometheus_url}/api/v1/label/__name__/values", timeout=20).json()["data"])
         return {name for name in expected if name in found or f"{name}_bucket" in found}
 
-    eventually(lambda: known() == expected)
+    eventually(lambda: known() == expected, deadline=120)
 
 
 def test_the_whole_profile_stays_within_its_memory(lite: Stack) -> None:
@@ -76,6 +76,30 @@ def test_the_whole_profile_stays_within_its_memory(lite: Stack) -> None:
     lite.load(rate=50, seconds=10)
 
     assert sum(each["memory_bytes"] for each in lite.status().values()) < MOST_MEMORY
+
+
+@pytest.mark.timeout(300)
+def test_the_auditor_tells_by_metrics_what_it_found(lite: Stack) -> None:
+    """Again, after a load that went on while it looked; there is no difference."""
+    first = float(eventually(lambda: lite.query("mgeo_audit_timestamp_seconds"), deadline=120)[0]["value"][1])
+
+    lite.load(rate=50, seconds=40)
+    eventually(lambda: lite.query(f"mgeo_audit_timestamp_seconds > {first}"), deadline=120)
+    (difference,) = lite.query("mgeo_audit_difference")
+    (unread,) = lite.query("mgeo_audit_unread")
+
+    assert (difference["value"][1], unread["value"][1]) == ("0", "0")
+    assert set(difference["metric"]) == {"__name__", "job", "instance", "service_name", "mgeo_instance_name"}
+
+
+def test_what_is_around_the_service_is_told(lite: Stack) -> None:
+    """The disk of its folder and of those beside it, and the clock of the one store there is."""
+    used = eventually(lambda: lite.query("system_filesystem_usage_bytes < system_filesystem_limit_bytes"))
+    (skew,) = eventually(lambda: lite.query("mgeo_clock_skew_seconds"))
+
+    assert {series["metric"]["mgeo_folder"] for series in used} == {"data", "prometheus", "alertmanager"}
+    assert (skew["metric"]["mgeo_store"], skew["value"][1]) == ("prometheus", "0")
+    assert "auditor" not in lite.status()
 
 
 def test_audit_says_that_it_compares_with_the_scraped_process(lite: Stack) -> None:

@@ -66,8 +66,9 @@ def test_each_signal_of_each_process_arrives(stack: Stack, request_id: str, row:
 
 
 def test_every_metric_of_the_names_table_that_can_exist_here_does(stack: Stack, request_id: str) -> None:
-    """Pushed under the Prometheus name the table says; what needs a GPU is absent without one."""
+    """Pushed under the Prometheus name the table says; what needs a GPU is absent without one; an audit has been recorded."""
     expected = {metric.prometheus for metric in METRICS if not metric.name.startswith("hw.")}
+    stack.audit("--record", check=False)
 
     def known() -> set[str]:
         names = httpx.get(f"{stack.prometheus_url}/api/v1/label/__name__/values", timeout=20).json()["data"]

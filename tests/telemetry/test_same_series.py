@@ -7,6 +7,7 @@ OTLP, which relabelling in the stack's configuration makes equal.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,9 @@ import pytest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
 from service.gpu import FakeGpuReader, GpuDevice
+from service.surroundings.audit_record import AuditRecord, write_record
 from service.telemetry import names
+from tests.dated_store import DatedStore, http_date
 from tests.e2e.receiver import Receiver
 from tests.telemetry.in_process import running, until
 from tests.telemetry.otlp_series import CUMULATIVE, Series, prometheus_name, received, scraped
@@ -23,7 +26,8 @@ PAIR = {"address1": "浙江省杭州市西湖区文三路478号", "address2": "�
 CARD = GpuDevice(
     hw_id="GPU-1", index=0, name="NVIDIA L4", memory_used_bytes=6_000_000_000, memory_limit_bytes=24_000_000_000, utilization=0.37
 )
-OURS = ("mgeo_", "hw_", "http_")
+SAMPLED = {"system.filesystem.usage", "mgeo.clock.skew", "mgeo.audit.difference", "mgeo.workday"}
+OURS = ("mgeo_", "hw_", "http_", "system_")
 
 
 @pytest.fixture
@@ -44,15 +48,24 @@ def _one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.recording.open_gpu_reader", lambda _mode: (FakeGpuReader([(CARD,)]), ""))
 
 
+@pytest.fixture
+def store() -> Iterator[DatedStore]:
+    """A Prometheus on this machine, of which only the time is asked."""
+    with DatedStore(lambda: http_date(time.time())) as store:
+        yield store
+
+
 def ours(series: set[Series]) -> set[Series]:
     return {one for one in series if one[0].startswith(OURS)}
 
 
 @pytest.mark.usefixtures("_one_gpu")
-async def test_a_scrape_and_otlp_give_the_same_series(tmp_path: Path, receiver: Receiver) -> None:
-    """Of one process with a GPU, after requests of several outcomes: not one series more or less by either way."""
-    async with running(tmp_path) as service:
+async def test_a_scrape_and_otlp_give_the_same_series(tmp_path: Path, receiver: Receiver, store: DatedStore) -> None:
+    """Of one process with a GPU, a store and an audit, after requests of several outcomes: not one series more or less by either way."""
+    write_record(tmp_path, AuditRecord(difference=0, unflushed=0, unread=(), ended_unix_ns=0))
+    async with running(tmp_path, prometheus_url=store.url) as service:
         await until(service.runtime.recording.gpu.latest)
+        await until(lambda: set(service.points()) >= SAMPLED)
         await service.client.post("/v1/match", json=PAIR)
         await service.client.post("/v1/match", json={"address1": "杭州"})
         await service.client.post("/v1/match/batch", json={"pairs": [PAIR, PAIR]})

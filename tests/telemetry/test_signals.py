@@ -46,9 +46,12 @@ def readable_of(service: Running) -> Readable:
 
 
 def changes(before: Series, after: Series) -> Series:
-    """What a request has changed, but for gauges of the writers' progress; of the HTTP duration, which is real time, the count."""
+    """What a request has changed, but for gauges of the writers' progress and of what is around the process.
+
+    Of the HTTP duration, which is real time, the count.
+    """
     changed = deltas(before, after)
-    for gauge in ("mgeo.telemetry.queue.depth", "mgeo.store.size"):
+    for gauge in ("mgeo.telemetry.queue.depth", "mgeo.store.size", "system.filesystem.usage", "system.filesystem.limit", "mgeo.workday"):
         changed.pop(gauge, None)
     http = changed.get("http.server.request.duration", {})
     return {**changed, "http.server.request.duration": {labels: count for labels, (count, _) in http.items()}}

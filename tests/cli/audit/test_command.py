@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections import Counter
 
@@ -12,6 +13,7 @@ from cli.main import main
 from service.errors import ErrorType, Outcome
 from service.requeststore.ledger import LedgerEntry, life_of
 from service.requeststore.sqlite_writer import SqliteWriter
+from service.surroundings.audit_record import AuditRecord, read_record, write_record
 from service.telemetry.event import Clock
 from tests.cli.audit.stores import INSTANCE, Fixed, Jaeger, Loki, Prometheus
 from tests.inference_events import refused, success
@@ -81,6 +83,11 @@ def nothing_at_the_default_address(monkeypatch):
     monkeypatch.setenv("MGEO_PORT", "9")
 
 
+def without_moments(text):
+    """A report without the ranges of time that it was asked for, which go on."""
+    return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "", text)
+
+
 def options(serve_app, **apps):
     return [part for name, app in apps.items() for part in (f"--{name}", serve_app(app))]
 
@@ -114,6 +121,40 @@ def test_what_is_missing_is_shown_with_how_to_look_it_up(data, serve_app, capsys
     assert "\nLoki lacks 1, of which:\n" in shown
     assert "success     mgeo lookup request-2\n" in shown
     assert "  - the service dropped 4 of logs: queue_full (mgeo_telemetry_dropped_total)\n" in shown
+
+
+def test_what_was_found_is_recorded_when_asked_for(data, serve_app, capsys, tmp_path):
+    """For the service's metrics; the exit code and what is printed are the same."""
+    loki = data.loki
+    del loki.entries[1]
+    stores = options(serve_app, loki=loki, jaeger=Fixed((401, "no credentials")))
+    before = time.time_ns()
+    assert main(["audit", "--settle", "0s", *stores]) == 1
+    plain = capsys.readouterr().out
+    assert read_record(tmp_path / "var") is None
+    assert main(["audit", "--settle", "0s", "--record", *stores]) == 1
+    assert without_moments(capsys.readouterr().out) == without_moments(plain)
+    record = read_record(tmp_path / "var")
+    assert (record.difference, record.unflushed, record.unread) == (1, 1, ("jaeger",))
+    assert before < record.ended_unix_ns <= time.time_ns()
+
+
+def test_an_audit_that_could_not_be_made_leaves_the_record_of_the_one_before(tmp_path, capsys):
+    """Its age tells that none has been made since."""
+    old = AuditRecord(difference=0, unflushed=0, unread=(), ended_unix_ns=1)
+    write_record(tmp_path, old)
+    assert main(["audit", "--record", "--data-dir", str(tmp_path)]) == 3
+    assert read_record(tmp_path) == old
+
+
+def test_a_record_that_cannot_be_written_is_told_after_what_was_found(data, capsys, tmp_path):
+    """By the exit code of a wrong set-up."""
+    (tmp_path / "var" / "audit.json").mkdir()
+    assert main(["audit", "--settle", "0s", "--record"]) == 78
+    shown, told = capsys.readouterr()
+    assert "difference 0: embedded has exactly what was served\n" in shown
+    assert "audit.json cannot be used" in told
+    assert sorted(path.name for path in (tmp_path / "var").glob("audit*")) == ["audit.json"]
 
 
 def test_without_a_stack_the_store_is_compared_with_the_ledger(data, capsys):
@@ -209,7 +250,7 @@ def test_a_folder_without_a_store(tmp_path, capsys):
 
 
 def test_rows_that_were_let_go_of_are_not_missed(tmp_path, capsys):
-    """The window begins a minute after the oldest that is left, and says why."""
+    """The window begins a minute after the oldest that is left, and says why; one that is recorded never reaches further back."""
     import sqlite3
 
     Data(tmp_path / "var")
@@ -218,6 +259,8 @@ def test_rows_that_were_let_go_of_are_not_missed(tmp_path, capsys):
     assert main(["audit", "--settle", "0s"]) == 0
     shown = capsys.readouterr().out
     assert "The embedded store has let go of what is older; the window begins there.\n" in shown
+    assert main(["audit", "--settle", "0s", "--since", "1h", "--record"]) == 0
+    assert "; the window begins there.\n" in capsys.readouterr().out
     assert main(["audit", "--settle", "0s", "--since", "1h"]) == 1
     assert "The embedded store has let go of what is older; the window reaches further back: what is missing there may be no loss.\n" in (
         capsys.readouterr().out

@@ -18,14 +18,14 @@ def planned(*arguments, **options):
 
 
 def test_lite_is_the_service_and_what_scrapes_it():
-    """What others send to comes first."""
-    assert list(planned()) == ["prometheus", "alertmanager", "service"]
+    """What others send to comes first, who compares them comes last."""
+    assert list(planned()) == ["prometheus", "alertmanager", "service", "auditor"]
 
 
 def test_full_is_everything():
     """Stores, then the Collector, then the service, then the doors."""
     names = list(planned(Profile.FULL, gateway=True, grafana=True))
-    assert names == ["prometheus", "loki", "jaeger", "alertmanager", "collector", "service", "grafana", "gateway"]
+    assert names == ["prometheus", "loki", "jaeger", "alertmanager", "collector", "service", "auditor", "grafana", "gateway"]
 
 
 def test_agent_is_service_and_collector():
@@ -33,7 +33,7 @@ def test_agent_is_service_and_collector():
     assert list(planned(Profile.AGENT, upstream="https://box.example/otlp")) == ["collector", "service"]
 
 
-def test_the_service_is_here_and_grafana_may_be_missing_so_neither_is_located_as_a_program_that_must_be_had():
+def test_the_service_and_its_auditor_are_here_and_grafana_may_be_missing_so_none_is_located_as_a_program_that_must_be_had():
     """The gateway is the program caddy."""
     assert program_names(Profile.FULL, gateway=True) == ("prometheus", "loki", "jaeger", "alertmanager", "collector", "caddy")
     assert program_names(Profile.AGENT, gateway=False) == ("collector",)
@@ -44,7 +44,7 @@ def test_who_sends_ends_before_who_receives():
     names = process_names(Profile.FULL, gateway=True, grafana=True)
     assert stop_tiers((*names, "stranger")) == [
         ("stranger",),
-        ("grafana", "gateway"),
+        ("grafana", "gateway", "auditor"),
         ("service",),
         ("collector",),
         ("prometheus", "loki", "jaeger", "alertmanager"),
@@ -212,6 +212,36 @@ def test_the_service_of_an_agent_has_nothing_to_look_into():
     """The stores are elsewhere."""
     service = planned(Profile.AGENT, upstream="https://box.example/otlp")["service"]
     assert sorted(service.environment) == ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL", "PYTHONPATH"]
+
+
+def test_the_auditor_compares_every_hour_what_two_hours_left():
+    """The first time five minutes after the start; an inference is looked for twice, and `mgeo status` does not show who does it."""
+    auditor = planned(Profile.FULL)["auditor"]
+    assert auditor.argv == (
+        "/python", "-P", "-m", "cli.audit.loop", "3600", "300",
+        "/python", "-P", "-m", "cli.main", "audit", "--record", "--data-dir=/data", "--since=7200s", "--settle=300s",
+    )  # fmt: skip
+    assert auditor.environment == {
+        "PYTHONPATH": "/package",
+        "MGEO_PROMETHEUS_URL": "http://127.0.0.1:9090",
+        "MGEO_JAEGER_URL": "http://127.0.0.1:16686",
+        "MGEO_LOKI_URL": "http://127.0.0.1:3100",
+    }
+    assert (auditor.drops, auditor.listed, auditor.listeners, auditor.probes) == ((), False, (), ())
+    assert {name for name, process in planned(Profile.FULL, gateway=True, grafana=True).items() if not process.listed} == {"auditor"}
+
+
+def test_the_auditor_of_lite_compares_with_the_one_store_there_is():
+    """Prometheus."""
+    assert planned()["auditor"].environment == {"PYTHONPATH": "/package", "MGEO_PROMETHEUS_URL": "http://127.0.0.1:9090"}
+
+
+def test_an_audit_that_is_to_come_sooner_comes_sooner_and_waits_less():
+    """As drills want it; three collections must have had the time to arrive all the same, or what is only late would be missing."""
+    auditor = planned(audit_interval=240)["auditor"]
+    assert auditor.argv[4:6] == ("240", "240")
+    assert auditor.argv[-2:] == ("--since=480s", "--settle=60s")
+    assert planned(audit_interval=60)["auditor"].argv[-2:] == ("--since=120s", "--settle=30s")
 
 
 def test_links_lead_through_the_gateway_when_there_is_one():

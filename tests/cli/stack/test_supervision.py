@@ -140,6 +140,17 @@ def test_no_secret_stands_in_a_file_that_others_read_nor_in_an_argument(box):
     assert box.layout.conf.stat().st_mode & 0o077 == box.layout.state.stat().st_mode & 0o077 == 0
 
 
+def test_a_process_that_is_not_listed_is_kept_alive_like_the_others_and_shown_to_nobody(box):
+    """It is up, it comes back, it ends with the rest."""
+    state = box.start(box.process("service"), box.process("auditor", listed=False))
+    assert read_state(box.layout) == state
+    assert [row.name for row in look(state)] == ["service"]
+    (before,) = box.pids("auditor")
+    box.kill("auditor")
+    until(lambda: box.pids("auditor") not in ([], [before]))
+    assert box.end() == Ended(stopped=("auditor", "service"))
+
+
 def test_a_killed_process_is_started_again(box):
     """Status sees it away, then back."""
     state = box.start(box.process("prometheus"))

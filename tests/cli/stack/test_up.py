@@ -82,7 +82,7 @@ def test_a_stack_comes_up_is_looked_at_and_goes_down(layout, capsys):
     assert [line.split()[0] for line in lines[1:4]] == ["prometheus", "alertmanager", "service"]
     assert all(line.endswith(" healthy") for line in lines[1:4])
     assert lines[-1] == f"end it:    mgeo down --data-dir {layout.data_dir}"
-    assert "starting prometheus, alertmanager, service\n" in told
+    assert "starting prometheus, alertmanager, service, auditor\n" in told
 
     assert main(["status", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
@@ -91,7 +91,10 @@ def test_a_stack_comes_up_is_looked_at_and_goes_down(layout, capsys):
         ("alertmanager", "0.31.1", True),
         ("service", "0.1.0", True),
     ]
-    assert sorted(row["pid"] for row in rows) == sorted(found.pid for found in marked_processes(layout.run) if found.program != SUPERVISOR)
+    assert {row["pid"]: row["name"] for row in rows} == {
+        found.pid: found.program for found in marked_processes(layout.run) if found.program not in {SUPERVISOR, "auditor"}
+    }
+    assert "auditor" in running(layout)
 
     assert main(["up", "--detach"]) == 1
     shown, told = capsys.readouterr()
@@ -99,7 +102,7 @@ def test_a_stack_comes_up_is_looked_at_and_goes_down(layout, capsys):
     assert "the stack is up already, profile lite; `mgeo status` shows it, `mgeo down` ends it" in told
 
     assert main(["down"]) == 0
-    assert capsys.readouterr().out == "stopped: service, prometheus, alertmanager\n"
+    assert capsys.readouterr().out == "stopped: auditor, service, prometheus, alertmanager\n"
     assert running(layout) == []
     assert main(["down"]) == 0
     assert capsys.readouterr().out == "nothing was running\n"
@@ -124,7 +127,10 @@ def test_a_stack_that_lost_its_supervisor_is_ended_before_a_new_one_starts(layou
     assert main(["status"]) == 1
     assert "service: nobody supervises it; `mgeo down` ends what is left" in capsys.readouterr().out
     assert main(["up", "--detach"]) == 0
-    assert "an earlier stack of this folder had lost its supervisor; stopped: service, prometheus, alertmanager" in capsys.readouterr().err
+    assert (
+        "an earlier stack of this folder had lost its supervisor; stopped: auditor, service, prometheus, alertmanager"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_program_that_ends_at_once_fails_the_start_and_nothing_stays(layout, capsys, monkeypatch):
@@ -169,7 +175,7 @@ def test_in_the_foreground_a_signal_ends_everything(layout, number):
         until_it_is_up(process)
         os.killpg(process.pid, number)
         _, told = process.communicate(timeout=60)
-    assert (process.returncode, told) == (0, "ending\nstopped: service, prometheus, alertmanager\n")
+    assert (process.returncode, told) == (0, "ending\nstopped: auditor, service, prometheus, alertmanager\n")
     assert running(layout) == []
 
 
@@ -177,7 +183,7 @@ def test_a_signal_while_it_starts_ends_what_was_started(layout, monkeypatch):
     """Exit code 130."""
     monkeypatch.setenv("STAND_IN", "never ready")
     with in_foreground() as process:
-        until(lambda: running(layout) == ["alertmanager", "prometheus", "service", "supervisord"], deadline=90)
+        until(lambda: running(layout) == ["alertmanager", "auditor", "prometheus", "service", "supervisord"], deadline=90)
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -209,7 +215,7 @@ def test_a_signal_while_the_rest_is_ended_changes_nothing(layout):
         until(lambda: "supervisord ended by itself" in process.stderr.readline(), deadline=30)
         process.send_signal(signal.SIGTERM)
         _, told = process.communicate(timeout=60)
-    assert (process.returncode, told) == (1, "stopped: service, prometheus, alertmanager\n")
+    assert (process.returncode, told) == (1, "stopped: auditor, service, prometheus, alertmanager\n")
     assert running(layout) == []
 
 
@@ -224,5 +230,5 @@ def test_a_signal_between_a_finished_start_and_noting_it_ends_the_stack(layout, 
 
     monkeypatch.setattr(Interrupts, "hold", held)
     assert main(["up", *options]) == code
-    assert capsys.readouterr().err.endswith("ending\nstopped: service, prometheus, alertmanager\n")
+    assert capsys.readouterr().err.endswith("ending\nstopped: auditor, service, prometheus, alertmanager\n")
     assert running(layout) == []

@@ -13,7 +13,17 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from service.telemetry import names
 from service.telemetry.exposition import Exposition
-from service.telemetry.gauges import observe_depths, observe_losses, observe_model, observe_sent, observe_value
+from service.telemetry.gauges import (
+    observe_audit,
+    observe_clock_skew,
+    observe_depths,
+    observe_folders,
+    observe_losses,
+    observe_model,
+    observe_sent,
+    observe_value,
+    observe_workday,
+)
 from service.telemetry.metrics import Instruments
 from service.telemetry.sdk import setup
 
@@ -112,6 +122,7 @@ FRESH = {
     "mgeo_spool_size_bytes",
     "mgeo_spool_age_seconds",
     "mgeo_store_size_bytes",
+    "mgeo_traffic_expected",
 }
 AT_ONE = {
     'mgeo_model_info{device="cpu",name="fake",version="1"}',
@@ -139,12 +150,25 @@ def exposition() -> Iterator[Exposition]:
     telemetry = setup(instance_id="instance-1", instance_name="host/serve/0", version="1.2.3", metric_readers=[exposition.reader])
     meter = telemetry.meter_provider.get_meter(names.SCOPE)
     Instruments.of(meter)
-    for metric in (names.REQUESTS_ACTIVE, names.QUEUE_LENGTH, names.BREAKER_STATE, names.STORE_SIZE, names.SPOOL_SIZE, names.SPOOL_AGE):
+    for metric in (
+        names.REQUESTS_ACTIVE,
+        names.QUEUE_LENGTH,
+        names.BREAKER_STATE,
+        names.STORE_SIZE,
+        names.SPOOL_SIZE,
+        names.SPOOL_AGE,
+        names.TRAFFIC_EXPECTED,
+    ):
         observe_value(meter, metric, lambda: 0)
     observe_losses(meter, dict)
     observe_sent(meter, dict)
     observe_depths(meter, {"file": lambda: 0, "store": lambda: 0})
     observe_model(meter, name="fake", version="1", device="cpu")
+    # Of these nothing is known yet.
+    observe_folders(meter, lambda: None)
+    observe_clock_skew(meter, lambda: None)
+    observe_audit(meter, lambda: None)
+    observe_workday(meter, lambda: None)
     yield exposition
     assert telemetry.shutdown()
 
@@ -199,6 +223,7 @@ def test_every_series_has_its_help_and_type(exposition: Exposition) -> None:
         "mgeo_spool_size_bytes": "gauge",
         "mgeo_spool_age_seconds": "gauge",
         "mgeo_store_size_bytes": "gauge",
+        "mgeo_traffic_expected": "gauge",
     }
     assert families["mgeo_requests"].documentation == "Inferences that ended, by status and, but for success, by error type."
     assert [name for name, family in families.items() if not family.documentation] == []

@@ -8,8 +8,21 @@ from typing import Any
 import pytest
 
 from service.gpu import GpuDevice, GpuSample
+from service.surroundings.audit_record import AuditRecord
+from service.surroundings.folders import FolderUsage
 from service.telemetry import names
-from service.telemetry.gauges import observe_depths, observe_gpu, observe_losses, observe_model, observe_sent, observe_value
+from service.telemetry.gauges import (
+    observe_audit,
+    observe_clock_skew,
+    observe_depths,
+    observe_folders,
+    observe_gpu,
+    observe_losses,
+    observe_model,
+    observe_sent,
+    observe_value,
+    observe_workday,
+)
 
 CARD = GpuDevice(hw_id="GPU-1", index=0, name="RTX 4090", memory_used_bytes=6_000, memory_limit_bytes=24_000, utilization=0.37)
 CARD_LABELS = (("hw.id", "GPU-1"), ("hw.model", "RTX 4090"), ("hw.vendor", "nvidia"))
@@ -108,6 +121,56 @@ def test_the_model_is_told_by_the_labels_of_a_1(signals: Any) -> None:
     observe_model(signals.meter, name="mgeo", version="1.0", device="cpu")
 
     assert values(signals) == {"mgeo.model.info": {(("device", "cpu"), ("name", "mgeo"), ("version", "1.0")): 1}}
+
+
+def test_each_folder_has_what_is_taken_and_what_there_is(signals: Any) -> None:
+    """In bytes, by folder."""
+    usage = {"data": FolderUsage(usage_bytes=60, limit_bytes=95), "loki": FolderUsage(usage_bytes=7, limit_bytes=1000)}
+    observe_folders(signals.meter, lambda: usage)
+    data, loki = (("mgeo.folder", "data"),), (("mgeo.folder", "loki"),)
+
+    assert values(signals) == {
+        "system.filesystem.usage": {data: 60, loki: 7},
+        "system.filesystem.limit": {data: 95, loki: 1000},
+    }
+
+
+def test_each_store_that_answered_has_its_skew(signals: Any) -> None:
+    """Also one of 0, which is not the same as none."""
+    observe_clock_skew(signals.meter, lambda: {"prometheus": 0.0, "jaeger": -42.5})
+
+    assert values(signals) == {"mgeo.clock.skew": {(("mgeo.store", "prometheus"),): 0.0, (("mgeo.store", "jaeger"),): -42.5}}
+
+
+def test_an_audit_is_four_numbers(signals: Any) -> None:
+    """The stores that could not be read are counted."""
+    record = AuditRecord(difference=3, unflushed=2, unread=("loki", "jaeger"), ended_unix_ns=1_795_602_539_500_000_000)
+    observe_audit(signals.meter, lambda: record)
+
+    assert values(signals) == {
+        "mgeo.audit.difference": {(): 3},
+        "mgeo.audit.unflushed": {(): 2},
+        "mgeo.audit.unread": {(): 2},
+        "mgeo.audit.timestamp": {(): 1_795_602_539.5},
+    }
+
+
+@pytest.mark.parametrize(("worked", "expected"), [(True, {(): 1}), (False, {(): 0})])
+def test_a_day_is_worked_or_not(signals: Any, worked: bool, expected: Any) -> None:
+    """1 or 0."""
+    observe_workday(signals.meter, lambda: worked)
+
+    assert values(signals) == {"mgeo.workday": expected}
+
+
+def test_surroundings_of_which_nothing_is_known_have_no_series(signals: Any) -> None:
+    """Before the first sample, and once the last one is stale: not 0, which would say that all is well."""
+    observe_folders(signals.meter, lambda: None)
+    observe_clock_skew(signals.meter, dict)
+    observe_audit(signals.meter, lambda: None)
+    observe_workday(signals.meter, lambda: None)
+
+    assert values(signals) == {}
 
 
 def test_a_reading_that_fails_leaves_the_others_alone(signals: Any) -> None:

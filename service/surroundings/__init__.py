@@ -1,0 +1,1 @@
+"""What the server watches around itself: the disks, the clocks of the stores, the newest audit, and the calendar."""
