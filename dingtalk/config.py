@@ -239,8 +239,12 @@ class Config(_Section):
         return next((one for one in self.organisations if one.name == name), Organisation(name=name))
 
 
-def load_config(path: Path) -> Config:
+def load_config(path: Path, **overrides: object) -> Config:
     """Read and judge a configuration; relative paths in it are relative to its folder.
+
+    Args:
+        path: the TOML file.
+        **overrides: entries that win over those of the file, unless they are None.
 
     Raises:
         ConfigError: the file cannot be read or used; names every fault.
@@ -254,6 +258,8 @@ def load_config(path: Path) -> Config:
     for name in ("templates", "data_dir"):
         if isinstance(values.get(name), str):
             values[name] = str(path.parent / values[name])
+    given = {name: value for name, value in overrides.items() if value is not None}
+    values = {name: value for name, value in values.items() if name.removesuffix("_file") not in given} | given
     try:
         return Config.model_validate(values, context={"folder": path.parent})
     except ValidationError as error:

@@ -21,6 +21,7 @@ from service.setting import FilePath, Secret, expanded, setting
 from service.stack_settings import (
     STACK_CONCERNS,
     AuditSettings,
+    NotifierSettings,
     GatewaySettings,
     ProgramSettings,
     RetentionSettings,
@@ -180,6 +181,7 @@ class Settings(
     StackPortSettings,
     RetentionSettings,
     AuditSettings,
+    NotifierSettings,
     ProgramSettings,
     GatewaySettings,
     UpstreamSettings,

@@ -44,6 +44,8 @@ class StackPortSettings(BaseModel):
     jaeger_health_port: int = _port(13134, "Jaeger's health")
     grafana_port: int = _port(3000, "Grafana, where there is one")
     gateway_port: int = _port(6006, "the gateway, with `mgeo up --gateway`")
+    notifier_port: int = _port(8060, "the notifier, to which Alertmanager posts")
+    simulator_port: int = _port(8061, "the simulator of DingTalk, where no robots are configured")
 
 
 class RetentionSettings(BaseModel):
@@ -76,6 +78,16 @@ class AuditSettings(BaseModel):
         unit="seconds",
         ge=60,
         le=86_400,
+    )
+
+
+class NotifierSettings(BaseModel):
+    """What tells DingTalk groups of alerts: `mgeo up` runs it beside Alertmanager."""
+
+    notifier_config: FilePath | None = setting(
+        None,
+        "Configuration of the notifier with your robots, receivers and people (docs/notifier.md). None: alerts are told to a simulator of "
+        "DingTalk, whose page shows what groups would see.",
     )
 
 

@@ -20,7 +20,18 @@ TokenFile = Annotated[Path | None, typer.Option(help="File with the token of `to
 DEFAULT_URL = "http://127.0.0.1:8060"
 
 
-def run(config: ConfigFile) -> None:
+def run(
+    config: ConfigFile,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="of the file")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="TCP port.", show_default="of the file")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the queue.", show_default="of the file")] = None,
+    alertmanager_url: Annotated[str | None, typer.Option(help="Alertmanager's API.", show_default="of the file")] = None,
+    prometheus_url: Annotated[str | None, typer.Option(help="Prometheus' API.", show_default="of the file")] = None,
+    public_url: Annotated[str | None, typer.Option(help="Where people reach its pages.", show_default="of the file")] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="File with the token that Alertmanager shows.", show_default="of the file")
+    ] = None,
+) -> None:
     """Run the notifier until SIGTERM: store what Alertmanager posts, then tell it, however long that takes.
 
     \b
@@ -30,7 +41,18 @@ def run(config: ConfigFile) -> None:
     from cli.notifier.process import run_notifier
     from dingtalk.config import load_config
 
-    run_notifier(load_config(config))
+    run_notifier(
+        load_config(
+            config,
+            host=host,
+            port=port,
+            data_dir=None if data_dir is None else str(data_dir.absolute()),
+            alertmanager_url=alertmanager_url,
+            prometheus_url=prometheus_url,
+            public_url=public_url,
+            token=None if token_file is None else _token(token_file),
+        )
+    )
 
 
 def check(
@@ -158,12 +180,18 @@ def simulate(
 def _client(url: str, token_file: Path | None) -> NotifierClient:
     from cli.notifier.client import NotifierClient
 
+    token = None if token_file is None else _token(token_file)
     try:
-        return NotifierClient(url, token=token_file.read_text(encoding="utf-8").strip() if token_file is not None else None)
-    except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"--token-file {token_file} cannot be read: {getattr(error, 'strerror', None) or 'no text'}") from error
+        return NotifierClient(url, token=token)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def _token(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"--token-file {path} cannot be read: {getattr(error, 'strerror', None) or 'no text'}") from error
 
 
 notifier = CommandGroup(

@@ -31,6 +31,9 @@ def guide(site: Site, login: tuple[str, str] | None) -> Iterator[str]:
         yield f"Grafana:   {grafana_url(site)} (user admin, password in {site.layout.grafana_password})"
     elif site.profile is Profile.FULL:
         yield from _point_grafana(site)
+    if site.profile is not Profile.AGENT and site.simulator:
+        page = site.below("simulator") if site.gateway else f"{site.url('simulator_port')}/"
+        yield f"alerts:    told to a simulator of DingTalk, {page}; MGEO_NOTIFIER_CONFIG names your own robots"
     if site.profile is Profile.AGENT:
         yield f"telemetry: goes to {settings.upstream}"
     yield f"end it:    mgeo down --data-dir {site.layout.data_dir}"

@@ -18,6 +18,8 @@ def launch(state_file: str, name: str) -> NoReturn:
     """Execute the process of that name; its process id stays."""
     with open(state_file, encoding="utf-8") as file:  # noqa: PTH123 -- pathlib would take longer to import than all the rest
         process = next(process for process in json.load(file)["processes"] if process["name"] == name)
+    if process["folder"] is not None:
+        os.chdir(process["folder"])
     marker = {variable: value for variable, value in os.environ.items() if variable == "MGEO_STACK"}
     drops, keeps = tuple(process["drops"]), process["keeps"]
     inherited = {variable: value for variable, value in os.environ.items() if variable in keeps or not variable.startswith(drops)}

@@ -59,6 +59,26 @@ class Layout:
         return self.run / "prometheus"
 
     @property
+    def alertmanager(self) -> Path:
+        """Alertmanager's configuration as it runs: a link into the checkout, and where it posts."""
+        return self.run / "alerting"
+
+    @property
+    def notifier_config(self) -> Path:
+        """The configuration of a notifier that tells the simulator."""
+        return self.run / "notifier.toml"
+
+    @property
+    def notifier_token(self) -> Path:
+        """What Alertmanager shows the notifier; made at each start."""
+        return self.alertmanager / "targets" / "token"
+
+    @property
+    def simulator_journal(self) -> Path:
+        """What the simulated groups have seen."""
+        return self.run / "simulator.jsonl"
+
+    @property
     def gateway_password(self) -> Path:
         """The gateway's password, when it was made here."""
         return self.data_dir / "gateway.password"
@@ -107,7 +127,7 @@ class Layout:
         """
         folder = self.run
         try:
-            for folder in (self.run, self.logs, self.prometheus, self.control_socket().parent):
+            for folder in (self.run, self.logs, self.prometheus, self.notifier_token.parent, self.control_socket().parent):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.run.chmod(0o700)
         except OSError as error:

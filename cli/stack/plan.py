@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.stack import auditing, doors, senders, stores
+from cli.stack import auditing, doors, notifying, senders, stores
 from cli.stack.profile import process_names
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from cli.stack.site import Site
 
 _PLANNERS: dict[str, Callable[[Site], Process]] = {
+    "simulator": notifying.simulator,
+    "notifier": notifying.notifier,
     "prometheus": stores.prometheus,
     "loki": stores.loki,
     "jaeger": stores.jaeger,
@@ -26,15 +28,16 @@ _PLANNERS: dict[str, Callable[[Site], Process]] = {
     "gateway": doors.gateway,
 }
 _PROGRAMS = {"gateway": "caddy"}
-_HERE = {"service", "auditor"}
+_HERE = {"service", "auditor", "notifier", "simulator"}
 
 
 def plan(site: Site) -> tuple[Process, ...]:
     """Every process, what others send to first."""
-    return tuple(_PLANNERS[name](site) for name in process_names(site.profile, gateway=site.gateway, grafana=site.grafana))
+    names = process_names(site.profile, gateway=site.gateway, grafana=site.grafana, simulator=site.simulator)
+    return tuple(_PLANNERS[name](site) for name in names)
 
 
 def program_names(profile: Profile, *, gateway: bool) -> tuple[str, ...]:
-    """The programs to locate: all but the service and the auditor, which are here, and Grafana, which may be missing."""
-    names = process_names(profile, gateway=gateway, grafana=False)
+    """The programs to locate: all but what is part of this package, and Grafana, which may be missing."""
+    names = process_names(profile, gateway=gateway, grafana=False, simulator=False)
     return tuple(_PROGRAMS.get(name, name) for name in names if name not in _HERE)

@@ -27,6 +27,7 @@ class Process:
         environment: variables it gets beside those that are inherited; may hold secrets.
         drops: beginnings of variables that are not inherited, since a stray one would change what the program does.
         keeps: variables that are inherited all the same.
+        folder: working directory; None is that of the supervisor.
         listed: whether `mgeo status` shows it.
         version: of the program.
         origin: where the program was found.
@@ -43,6 +44,7 @@ class Process:
     environment: dict[str, str] = field(repr=False)
     drops: tuple[str, ...] = ("MGEO_", "OTEL_")
     keeps: tuple[str, ...] = ()
+    folder: str | None = None
     listed: bool = True
     version: str
     origin: str

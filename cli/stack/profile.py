@@ -13,18 +13,20 @@ class Profile(StrEnum):
     AGENT = "agent"
 
 
+_TELLERS = ("simulator", "notifier")
 _STORES = ("prometheus", "loki", "jaeger", "alertmanager")
 _PROCESSES = {
-    Profile.LITE: ("prometheus", "alertmanager", "service", "auditor"),
-    Profile.FULL: (*_STORES, "collector", "service", "auditor"),
+    Profile.LITE: (*_TELLERS, "prometheus", "alertmanager", "service", "auditor"),
+    Profile.FULL: (*_TELLERS, *_STORES, "collector", "service", "auditor"),
     Profile.AGENT: ("collector", "service"),
 }
-_TIERS = (_STORES, ("collector",), ("service",), ("grafana", "gateway", "auditor"))
+_TIERS = (("simulator",), ("notifier",), _STORES, ("collector",), ("service",), ("grafana", "gateway", "auditor"))
 
 
-def process_names(profile: Profile, *, gateway: bool, grafana: bool) -> tuple[str, ...]:
+def process_names(profile: Profile, *, gateway: bool, grafana: bool, simulator: bool) -> tuple[str, ...]:
     """The processes of a profile in the order in which they are started: what others send to comes first."""
-    return (*_PROCESSES[profile], *(("grafana",) if grafana else ()), *(("gateway",) if gateway else ()))
+    names = [name for name in _PROCESSES[profile] if simulator or name != "simulator"]
+    return (*names, *(("grafana",) if grafana else ()), *(("gateway",) if gateway else ()))
 
 
 def stop_tiers(names: tuple[str, ...]) -> list[tuple[str, ...]]:

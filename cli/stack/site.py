@@ -74,6 +74,11 @@ class Site:
         return "grafana" in self.programs
 
     @property
+    def simulator(self) -> bool:
+        """Whether the simulator of DingTalk is told, since no robots are configured."""
+        return self.settings.notifier_config is None
+
+    @property
     def public_url(self) -> str | None:
         """Where people reach the stack: the setting, else the gateway."""
         return self.settings.public_url or (self.gateway_url if self.gateway else None)

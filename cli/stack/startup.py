@@ -27,7 +27,7 @@ from cli.stack.refusal import exposures, refuse_bad_combinations
 from cli.stack.site import Secrets, Site
 from cli.stack.state import State, read_state, write_private, write_state
 from cli.stack.supervisor import Control, SupervisorGone, configuration_text, start_supervisor
-from cli.stack.targets import prepare_prometheus, write_running_instance
+from cli.stack.targets import prepare_alertmanager, prepare_prometheus, write_running_instance
 from service.data_dir import prepare_data_dir, unusable
 from service.errors import StartupError
 from service.file_lock import FileLock
@@ -195,6 +195,7 @@ def _start(site: Site, login: tuple[str, str] | None, world: World) -> Running:
     scraped = site.profile is not Profile.AGENT
     if scraped:
         prepare_prometheus(site)
+        prepare_alertmanager(site)
 
     def ready() -> None:
         if scraped and write_running_instance(site):

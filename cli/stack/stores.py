@@ -25,6 +25,8 @@ def prometheus(site: Site) -> Process:
             f"--config.file={site.layout.prometheus / 'prometheus.yml'}",
             f"--storage.tsdb.path={site.layout.store('prometheus') / 'data'}",
             f"--storage.tsdb.retention.time={settings.prometheus_retention_days}d",
+            # A restart while an alert fires says nothing; otherwise it would be told as over, and ten minutes later as new.
+            "--rules.alert.for-grace-period=0s",
             f"--web.listen-address={_listen(settings.stack_host, settings.prometheus_port)}",
             *_external(site, "prometheus", "prometheus_port"),
             *(("--web.enable-otlp-receiver", "--enable-feature=exemplar-storage") if full else ()),
@@ -50,7 +52,7 @@ def alertmanager(site: Site) -> Process:
         name="alertmanager",
         argv=(
             str(found.path),
-            f"--config.file={site.configuration('alertmanager', 'alertmanager.yml')}",
+            f"--config.file={site.layout.alertmanager / 'alertmanager.yml'}",
             f"--storage.path={site.layout.store('alertmanager')}",
             f"--web.listen-address={_listen(settings.stack_host, settings.alertmanager_port)}",
             "--cluster.listen-address=",
@@ -58,6 +60,8 @@ def alertmanager(site: Site) -> Process:
             "--log.level=warn",
         ),
         environment={} if site.profile is Profile.FULL else {"GOMEMLIMIT": "64MiB", "GOGC": "50"},
+        # The files with the notifier's addresses and its token are named relative to it.
+        folder=str(site.layout.alertmanager),
         version=str(found.version),
         origin=found.origin,
         address=site.url("alertmanager_port"),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import socket
 import urllib.request
 from typing import TYPE_CHECKING
 
+from cli.stack.notifying import receiver_urls, simulated_config
 from cli.stack.profile import Profile
 from cli.stack.site import authority
+from cli.stack.state import write_private
 from service.data_dir import unusable
 from service.instance import instance_id, instance_name
 
@@ -25,6 +28,7 @@ _METRICS_PORTS = {
     "loki": "loki_port",
     "jaeger": "jaeger_metrics_port",
     "alertmanager": "alertmanager_port",
+    "notifier": "notifier_port",
 }
 
 
@@ -58,11 +62,32 @@ def prepare_prometheus(site: Site, *, host: str | None = None) -> None:
         raise unusable(path, error) from error
 
 
+def prepare_alertmanager(site: Site) -> None:
+    """Fill Alertmanager's run folder: a link to its configuration, where it posts, and with which token; new at every start.
+
+    Raises:
+        StartupError: the folder cannot be written.
+    """
+    folder = site.layout.alertmanager
+    path = folder / "alertmanager.yml"
+    try:
+        path.unlink(missing_ok=True)
+        path.symlink_to(site.root / "alertmanager" / "alertmanager.yml")
+        for name, url in receiver_urls(site).items():
+            path = folder / "targets" / f"{name}.url"
+            path.write_text(f"{url}\n", encoding="utf-8")
+    except OSError as error:
+        raise unusable(path, error) from error
+    write_private(site.layout.notifier_token, secrets.token_urlsafe(24))
+    if site.simulator:
+        write_private(site.layout.notifier_config, simulated_config(site))
+
+
 def target_files(site: Site, host: str) -> dict[str, list[dict[str, object]]]:
     """The target groups by file name. The service's own carry the labels that its pushed series have."""
     settings = site.settings
     full = site.profile is Profile.FULL
-    names = [name for name in _METRICS_PORTS if full or name in {"prometheus", "alertmanager"}]
+    names = [name for name in _METRICS_PORTS if full or name in {"prometheus", "alertmanager", "notifier"}]
     labels = {
         "instance": instance_id(site.layout.data_dir, "serve", 0, host=host),
         "service_name": "mgeo",

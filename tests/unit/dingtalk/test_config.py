@@ -109,6 +109,14 @@ def test_what_is_wrong_is_named_with_its_place_and_its_fix(load, text, said):
     assert said in faults(load, text)
 
 
+def test_what_a_command_line_says_wins(tmp_path):
+    """Also over a secret's file, which is not read then; what it does not say stays."""
+    path = tmp_path / "notifier.toml"
+    path.write_text('token_file = "absent"\nport = 9000\n' + ROBOT + RECEIVER)
+    config = load_config(path, token="given", host="::1", port=None)
+    assert (config.token.get_secret_value(), config.host, config.port) == ("given", "::1", 9000)
+
+
 def test_every_fault_is_named_at_once(load):
     """Nobody has to start five times."""
     said = faults(load, ROBOT + ROBOT + RECEIVER.replace('"ops"', '"oqs"'))

@@ -1,0 +1,98 @@
+"""The plan of what tells people: the notifier, and the simulator of DingTalk where no robots are configured. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from cli.stack.probe import Probe
+from cli.stack.process import Process
+from service import __version__
+
+if TYPE_CHECKING:
+    from cli.stack.site import Site
+
+RECEIVERS = ("critical", "warning", "info")
+"""The receivers of alertmanager/alertmanager.yml that groups hear; the simulator has a robot for each."""
+HEARTBEAT_RECEIVER = "watchdog"
+PREFIX = "notifier"
+"""Where the gateway has the notifier's pages."""
+_SIMULATED_SECRET = "SECsimulator"  # noqa: S105 -- of robots that are none
+
+
+def notifier(site: Site) -> Process:
+    """The notifier, with the configuration that was given, or with one that tells the simulator."""
+    settings = site.settings
+    config = settings.notifier_config or site.layout.notifier_config
+    public = () if site.public_url is None else (f"--public-url={site.below(PREFIX).rstrip('/')}",)
+    return Process(
+        name="notifier",
+        argv=(
+            *_mgeo(site),
+            "notifier",
+            "run",
+            f"--config={config.absolute()}",
+            f"--host={settings.stack_host}",
+            f"--port={settings.notifier_port}",
+            f"--data-dir={site.layout.store('notifier')}",
+            f"--alertmanager-url={site.url('alertmanager_port')}",
+            f"--prometheus-url={site.url('prometheus_port')}",
+            f"--token-file={site.layout.notifier_token}",
+            *(public if site.gateway else ()),
+        ),
+        environment={"PYTHONPATH": site.python_path},
+        version=str(__version__),
+        origin="this checkout",
+        address=site.url("notifier_port"),
+        listeners=site.listen("notifier_port"),
+        probes=(Probe(url=f"{site.url('notifier_port')}/readyz"),),
+        advice=f"`mgeo notifier check --config {config}` finds what is wrong with its configuration",
+    )
+
+
+def simulator(site: Site) -> Process:
+    """The simulator, whose page shows what groups would see."""
+    settings = site.settings
+    return Process(
+        name="simulator",
+        argv=(
+            *_mgeo(site),
+            "notifier",
+            "simulate",
+            f"--host={settings.stack_host}",
+            f"--port={settings.simulator_port}",
+            f"--journal={site.layout.simulator_journal}",
+        ),
+        environment={"PYTHONPATH": site.python_path},
+        version=str(__version__),
+        origin="this checkout",
+        address=site.url("simulator_port"),
+        listeners=site.listen("simulator_port"),
+        probes=(Probe(url=f"{site.url('simulator_port')}/livez"),),
+        advice="try `mgeo notifier simulate` by hand",
+    )
+
+
+def simulated_config(site: Site) -> str:
+    """A configuration of the notifier, as TOML, that tells the simulator: a robot and a group for each receiver."""
+    host = site.settings.stack_host
+    quoted = {
+        name: json.dumps(value) for name, value in {"url": f"{site.url('simulator_port')}/robot/send", "secret": _SIMULATED_SECRET}.items()
+    }
+    hosts = json.dumps(sorted({"127.0.0.1", "::1", "localhost", host}))
+    robots = [
+        f'[[robots]]\nname = "{name}"\ntoken = "simulator-{name}"\nsecret = {quoted["secret"]}\nurl = {quoted["url"]}\n'
+        for name in RECEIVERS
+    ]
+    receivers = [f'[[receivers]]\nname = "{name}"\nrobots = ["{name}"]\n' for name in RECEIVERS]
+    head = f'# Made by `mgeo up`, since MGEO_NOTIFIER_CONFIG names none. Tells the simulator.\nallowed_hosts = {hosts}\ndefault_receiver = "warning"\n'
+    return "\n".join([head, *robots, *receivers])
+
+
+def receiver_urls(site: Site) -> dict[str, str]:
+    """Where Alertmanager posts, by receiver."""
+    return {name: f"{site.url('notifier_port')}/v1/alertmanager/{name}" for name in (*RECEIVERS, HEARTBEAT_RECEIVER)}
+
+
+def _mgeo(site: Site) -> tuple[str, ...]:
+    return site.python, "-P", "-m", "cli.main"
