@@ -116,6 +116,7 @@ _TEXTS: tuple[tuple[Outcome, tuple[str, ...]], ...] = (
 )
 _CAUSES: tuple[tuple[Cause, tuple[str, ...]], ...] = (
     (Cause.KEYWORD, ("keyword", "关键词")),
+    (Cause.SIGNATURE, ("sign not match", "签名不匹配")),
     (Cause.CLOCK, ("timestamp", "时间戳")),
     (Cause.SIGNATURE, ("sign", "签名")),
     (Cause.ADDRESS, ("whitelist", "白名单")),
