@@ -260,7 +260,7 @@ class Worker:
         outgoing = [part for part in outgoing if part.id not in held]
         sends = plan.choose(outgoing, situation)
         stuck = [part for part in outgoing if plan.is_due(part, situation) and plan.stuck(part, situation)]
-        self._bury_hopeless(stuck, situation)
+        stuck = [part for part in stuck if not self._buried(part, situation)]
         return _Turn(
             sends=tuple((part, message, robot) for part, robot in sends if (message := self._outbox.message(part.id)) is not None),
             stuck=tuple(
@@ -318,11 +318,12 @@ class Worker:
         late = any(alert.labels.get("late") == "true" for alert in notification.alerts)
         return Received(notification=notification, received_at=receipt.received_at, late=late, repeat=receipt.repeat)
 
-    def _bury_hopeless(self, stuck: Sequence[Outgoing], situation: Situation) -> None:
-        for part in stuck:
-            tried = part.fallback_tries >= FALLBACK_TRIES or not self._receiver_has_fallback(part.receiver)
-            if tried and plan.hopeless(part.receiver, situation):
-                self._bury(part.id, part.receiver, outcome=NO_ROBOT, detail="no robot of the receiver can send")
+    def _buried(self, part: Outgoing, situation: Situation) -> bool:
+        tried = part.fallback_tries >= FALLBACK_TRIES or not self._receiver_has_fallback(part.receiver)
+        if not (tried and plan.hopeless(part.receiver, situation)):
+            return False
+        self._bury(part.id, part.receiver, outcome=NO_ROBOT, detail="no robot of the receiver can send")
+        return True
 
     def _bury(self, message: int, receiver: str, *, outcome: str, detail: str) -> None:
         self._outbox.bury(message, outcome=outcome, detail=detail)
