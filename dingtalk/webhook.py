@@ -37,6 +37,8 @@ MAX_BYTES = 64 * 1024 * 1024
 """Of one body."""
 MAX_BYTES_AT_ONCE = 4 * MAX_BYTES
 """Of all bodies that are being read; more is a 503."""
+TOO_LARGE_AGAIN = 3600.0
+"""Seconds until a receiver is told again that something for it was too large; Alertmanager sends it again every few minutes."""
 READ_DEADLINE = 60.0
 """Seconds in which a body must have come."""
 
@@ -108,6 +110,7 @@ class Webhook:
         self._max_bytes = max_bytes
         self._known = {receiver.name for receiver in config.receivers}
         self._reading = 0
+        self._said_too_large: dict[str, float] = {}
         self._degraded = False
         self._closing = False
 
@@ -187,12 +190,15 @@ class Webhook:
             raise StoreUnavailable("too much is being received at once")
 
     async def _too_large(self, receiver: str, size: int) -> Response:
-        try:
-            await asyncio.to_thread(self._worker.say, receiver, Saying.TOO_LARGE, receiver=receiver, bytes=size)
-        except StoreUnavailable as error:
-            # Nobody could be told that it was refused, so it shall come again.
-            return self._unavailable(str(error))
-        self._worker.wake()
+        now = self._clock.monotonic()
+        if now - self._said_too_large.get(receiver, -TOO_LARGE_AGAIN) >= TOO_LARGE_AGAIN * self._config.scale:
+            try:
+                await asyncio.to_thread(self._worker.say, receiver, Saying.TOO_LARGE, receiver=receiver, bytes=size)
+            except StoreUnavailable as error:
+                # Nobody could be told that it was refused, so it shall come again.
+                return self._unavailable(str(error))
+            self._said_too_large[receiver] = now
+            self._worker.wake()
         words = {"error": f"a notification may have {self._max_bytes} bytes", "bytes": size}
         return self._refused(Result.TOO_LARGE, receiver, JSONResponse(words, status_code=413, headers={"Connection": "close"}))
 
