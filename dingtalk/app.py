@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -99,16 +100,21 @@ def create_app(
     return app
 
 
-class _Server(uvicorn.Server):
-    """From the signal on, calls on connections that are open still are answered 503, before the server has closed them."""
+class NotifierServer(uvicorn.Server):
+    """From the signal on nothing new begins: calls are answered 503, and no message is sent, while the server closes its connections."""
 
-    def __init__(self, config: uvicorn.Config, webhook: Webhook) -> None:
+    def __init__(self, config: uvicorn.Config, *, webhook: Webhook, worker: Worker) -> None:
         super().__init__(config)
         self._webhook = webhook
+        self._worker = worker
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 -- of a signal handler
+        """Begin the end; a second Ctrl-C hurries it. The signal is not raised again afterwards: the store must be closed then."""
         self._webhook.close()
-        super().handle_exit(sig, frame)
+        self._worker.finish()
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
 
 
 def run(
@@ -143,7 +149,7 @@ async def _serve(
         app = create_app(
             config, clock=clock, renderer=renderer, client=RobotClient(http, clock=clock), fallback=fallback, store=store, log=log
         )
-        server = _Server(
+        server = NotifierServer(
             uvicorn.Config(
                 app,
                 host=config.host,
@@ -154,7 +160,8 @@ async def _serve(
                 timeout_graceful_shutdown=int(STOP_SECONDS),
                 server_header=False,
             ),
-            app.state.webhook,
+            webhook=app.state.webhook,
+            worker=app.state.worker,
         )
         log.write(Event.STARTED)
         await server.serve(sockets=[listener] if listener is not None else None)

@@ -148,10 +148,14 @@ class Worker:
             await _first(self._stopping, seconds=min(TICK, 4 * (self._clock.monotonic() - began)))
             await _first(self._wake, self._stopping, seconds=TICK * max(self._config.scale, 0.05))
 
-    async def stop(self, *, seconds: float) -> None:
-        """Begin no further send, and wait so long for those under way; one that is cut off then is repeated by the next process."""
+    def finish(self) -> None:
+        """Begin no further send."""
         self._stopping.set()
         self._wake.set()
+
+    async def stop(self, *, seconds: float) -> None:
+        """Begin no further send, and wait so long for those under way; one that is cut off then is repeated by the next process."""
+        self.finish()
         if self._tasks:
             _, late = await asyncio.wait(set(self._tasks), timeout=seconds)
             for task in late:

@@ -20,7 +20,7 @@ from dingtalk.worker import Worker
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()
 OK = b'{"errcode":0,"errmsg":"ok"}'
-TOO_FAST = '{"errcode":130101,"errmsg":"send too fast, exceed 20 times per minute"}'.encode()
+TOO_FAST = b'{"errcode":130101,"errmsg":"send too fast, exceed 20 times per minute"}'
 
 
 def configuration(**values) -> Config:

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from dingtalk.boot import Boot
 from dingtalk.clock import Clock
-from dingtalk.outbox.store import Outbox
-from dingtalk.plan import Form, Lane
 from dingtalk.outbox.rows import Draft
+from dingtalk.outbox.store import Outbox
 from dingtalk.part import Part
+from dingtalk.plan import Form, Lane
 from dingtalk.rate import Limit, room
 
 LIMIT = Limit(per_minute=4, reserve=1)
