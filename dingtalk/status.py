@@ -55,7 +55,7 @@ class StatusApi:
     async def metrics(self, request: Request) -> Response:  # noqa: ARG002 -- a route
         """The metrics in Prometheus' text format."""
         try:
-            status = await asyncio.to_thread(self._worker.status)
+            status = await asyncio.to_thread(self._worker.planner.status)
         except StoreUnavailable as error:
             return _unavailable(error)
         return Response(self._metrics.render(status), media_type=_PROMETHEUS_TEXT)
@@ -65,7 +65,7 @@ class StatusApi:
         if not self._admits(request):
             return self._guard.refusal()
         try:
-            return JSONResponse(_status(await asyncio.to_thread(self._worker.status)))
+            return JSONResponse(_status(await asyncio.to_thread(self._worker.planner.status)))
         except StoreUnavailable as error:
             return _unavailable(error)
 

@@ -193,7 +193,7 @@ class Webhook:
         now = self._clock.monotonic()
         if now - self._said_too_large.get(receiver, -TOO_LARGE_AGAIN) >= TOO_LARGE_AGAIN * self._config.scale:
             try:
-                await asyncio.to_thread(self._worker.say, receiver, Saying.TOO_LARGE, receiver=receiver, bytes=size)
+                await asyncio.to_thread(lambda: self._worker.notices.say(receiver, Saying.TOO_LARGE, receiver=receiver, bytes=size))
             except StoreUnavailable as error:
                 # Nobody could be told that it was refused, so it shall come again.
                 return self._unavailable(str(error))

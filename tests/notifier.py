@@ -172,7 +172,7 @@ class Notifier:
     def sample(self, name: str, **labels) -> float:
         from prometheus_client.parser import text_string_to_metric_families
 
-        text = self.metrics.render(self.worker.status()).decode()
+        text = self.metrics.render(self.worker.planner.status()).decode()
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 if sample.name == name and sample.labels == labels:

@@ -336,7 +336,7 @@ async def test_what_was_being_sent_when_the_process_died_is_sent_again_at_the_sa
     """With its uuid: DingTalk shows it once."""
     one = notifier(config=configuration(robots=robots("r1", "r2")))
     one.receive(payload(alert()))
-    todo = one.worker._prepare(frozenset(), frozenset())
+    todo = one.worker.planner.turn(busy=frozenset(), held=frozenset())
     ((part, message, robot),) = todo.sends
     one.outbox.begin_send(part.id, robot=robot, organisation="default")
     await one.dingtalk.send(one.config.robot(robot), message.part, message.msg_uuid)
@@ -350,7 +350,7 @@ async def test_a_send_is_not_made_when_it_cannot_be_noted(notifier):
     """A send that is not counted could be one too many."""
     one = notifier()
     one.receive(payload(alert()))
-    todo = one.worker._prepare(frozenset(), frozenset())
+    todo = one.worker.planner.turn(busy=frozenset(), held=frozenset())
     one.outbox._connection.execute("PRAGMA query_only = ON")
     with pytest.raises(Exception, match="cannot be written"):
         await one.worker._send(todo.sends[0][0], todo.sends[0][1], one.config.robot("r1"))
