@@ -38,10 +38,11 @@ class AppriseFallback:
         """See `Fallback`. An address is a secret and is named nowhere."""
         try:
             async with asyncio.timeout(TIMEOUT):
-                taken = await asyncio.gather(*(self._one(address, part) for address in addresses))
+                # Its plugins raise what their libraries raise, with the address in the message: that one has not taken it.
+                taken = await asyncio.gather(*(self._one(address, part) for address in addresses), return_exceptions=True)
         except TimeoutError:
             return False
-        return any(taken)
+        return True in taken
 
     async def _one(self, address: SecretStr, part: Part) -> bool:
         import apprise  # type: ignore[import-not-found,unused-ignore]  # it is installed with the notifier
@@ -49,8 +50,4 @@ class AppriseFallback:
         channel = apprise.Apprise()
         if not channel.add(address.get_secret_value()):
             return False
-        try:
-            return bool(await channel.async_notify(title=part.title, body=part.text, body_format=apprise.NotifyFormat.TEXT))
-        except (OSError, RuntimeError, TypeError, ValueError):
-            # Its plugins raise what their libraries raise; the message may name the address.
-            return False
+        return bool(await channel.async_notify(title=part.title, body=part.text, body_format=apprise.NotifyFormat.TEXT))

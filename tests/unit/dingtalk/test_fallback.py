@@ -12,6 +12,8 @@ from pydantic import SecretStr
 from dingtalk.fallback import AppriseFallback, NoFallback
 from dingtalk.part import Part
 
+# Apprise looks at images by a module that later Pythons do without; it does without it there.
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 PART = Part(title="标题", text="**正文** <b>")
 
 
