@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 DIGEST_LINES = 100
 """Alerts that a part of a digest has room for, as an estimate."""
-DIGEST_ALERTS = 2_000
-"""A digest takes no further group beyond so many alerts: what waits longer is merged better."""
+DIGEST_ALERTS = 1_000
+"""A digest takes no further group beyond so many alerts, and one that is not critical none beyond the room there is: what waits longer is
+merged better, and what is written down holds up what follows it."""
 GROUP_ALERTS = 50
 """A group with more alerts is told as a digest: nobody reads fifty alerts in full on a phone."""
 DIGEST_EVERY = 900.0
@@ -63,7 +64,8 @@ class WaitingGroup:
         oldest: when its first receipt came, in seconds since 1970.
         receipts, alerts: how many.
         repeats: how many of the receipts tell again what was told.
-        busy: an earlier bundle of it is still under way.
+        busy: an earlier bundle of it is still under way. Nothing critical waits for a bundle that is not: it would wait for a part that
+            may have to be repeated by a silenced robot.
         recent: bundles of it within `FLAP_WINDOW`.
     """
 
@@ -299,11 +301,11 @@ def _told(receiver: str, lane: Lane, waiting: Sequence[WaitingGroup], budget: _B
     if lane is Lane.NORMAL and _step(receiver, situation) >= Degradation.DIGESTS:
         if situation.now - ready[0].oldest < DIGEST_EVERY * situation.scale:
             return []
-        return [_digest(receiver, lane, ready)]
+        return [_digest(receiver, lane, ready, room)]
     alone = _alone(ready, room)
     bundles = [_bundle(receiver, lane, (group,)) for group in ready[:alone]]
     if alone < len(ready):
-        bundles.append(_digest(receiver, lane, ready[alone:]))
+        bundles.append(_digest(receiver, lane, ready[alone:], room - alone))
     return bundles
 
 
@@ -312,29 +314,29 @@ def _without_robot(receiver: str, lane: Lane, waiting: Sequence[WaitingGroup], s
     pool = situation.pools[receiver]
     if situation.now - waiting[0].oldest < pool.fallback_after * situation.scale:
         return []
-    return [_digest(receiver, lane, waiting)] if pool.fallback or hopeless(receiver, situation) else []
+    return [_digest(receiver, lane, waiting, DIGEST_ALERTS)] if pool.fallback or hopeless(receiver, situation) else []
 
 
 def _alone(groups: Sequence[WaitingGroup], room: int) -> int:
     """How many groups keep a message of their own, such that the digest of the others fits too."""
-    costs = [_parts((group,), _form((group,))) for group in groups]
-    if sum(costs) <= room:
+    if len(groups) <= room and sum(_parts((group,), _form((group,))) for group in groups) <= room:
         return len(groups)
-    spent, best = 0, 0
-    for count, cost in enumerate(costs, start=1):
-        spent += cost
-        rest = groups[count:]
-        if spent + _parts(rest, Form.DIGEST) <= room:
+    best, spent, left = 0, 0, sum(group.alerts for group in groups)
+    for count, group in enumerate(groups[:room], start=1):
+        spent += _parts((group,), _form((group,)))
+        left -= group.alerts
+        if spent + max(1, math.ceil(left / DIGEST_LINES)) <= room:
             best = count
     return best
 
 
-def _digest(receiver: str, lane: Lane, groups: Sequence[WaitingGroup]) -> Bundle:
-    """As many groups as a digest takes, and one at least."""
+def _digest(receiver: str, lane: Lane, groups: Sequence[WaitingGroup], room: int) -> Bundle:
+    """As many groups as a digest takes, and one at least. What is critical stands in its first part, so a critical one may be long."""
+    most = DIGEST_ALERTS if lane is Lane.CRITICAL else min(DIGEST_ALERTS, room * DIGEST_LINES)
     alerts = 0
     chosen: list[WaitingGroup] = []
     for group in groups:
-        if chosen and alerts + group.alerts > DIGEST_ALERTS:
+        if chosen and alerts + group.alerts > most:
             break
         alerts += group.alerts
         chosen.append(group)
@@ -352,7 +354,7 @@ def _form(groups: Sequence[WaitingGroup]) -> Form:
 def _parts(groups: Sequence[WaitingGroup], form: Form) -> int:
     if form is Form.GROUP:
         return 1
-    return max(1, math.ceil(min(DIGEST_ALERTS, sum(group.alerts for group in groups)) / DIGEST_LINES))
+    return max(1, math.ceil(sum(group.alerts for group in groups) / DIGEST_LINES))
 
 
 def _only_repeats(group: WaitingGroup) -> bool:

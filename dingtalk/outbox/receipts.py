@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from dingtalk.alert import Notification
 
+MAX_GROUPS = 2_000
+"""More groups than a plan can tell; the rest is looked at when these are told."""
+
 
 class Receipts(OutboxFile):
     """The tables `receipt` and `told`."""
@@ -96,20 +99,32 @@ class Receipts(OutboxFile):
         if self._waiting >= self._limit:
             raise StoreUnavailable(f"{self._waiting} notifications wait already (max_queue)")
 
-    def waiting_groups(self, *, recent: float) -> list[WaitingGroup]:
-        """What waits, by receiver and group; `recent` seconds back the bundles of a group are counted."""
+    def waiting_groups(self, *, recent: float, limit: int = MAX_GROUPS) -> list[WaitingGroup]:
+        """What waits, by receiver and group: of each receiver so many groups, critical ones first, then those that waited longest.
+
+        Args:
+            recent: seconds back in which the bundles of a group are counted.
+            limit: groups of each receiver.
+        """
         since = self._clock.unix() - recent
         with self._read() as connection:
             rows = connection.execute(
                 """
-                SELECT receiver, group_key, min(received_at), count(*), sum(alerts), sum(repeat > 0), max(severity = 'critical'),
-                    EXISTS (SELECT 1 FROM receipt AS sent WHERE sent.state = 'planned'
-                        AND sent.receiver = receipt.receiver AND sent.group_key = receipt.group_key),
+                WITH waiting AS (
+                    SELECT receiver, group_key, min(received_at) AS oldest, count(*), sum(alerts), sum(repeat > 0),
+                        max(severity = 'critical') AS critical
+                    FROM receipt WHERE state = 'waiting' GROUP BY receiver, group_key
+                ), numbered AS (
+                    SELECT *, row_number() OVER (PARTITION BY receiver ORDER BY critical DESC, oldest) AS number FROM waiting
+                )
+                SELECT numbered.*,
+                    (SELECT max(1 + (message.lane = 'critical')) FROM receipt AS sent JOIN message USING (bundle)
+                        WHERE sent.state = 'planned' AND sent.receiver = numbered.receiver AND sent.group_key = numbered.group_key),
                     (SELECT count(DISTINCT bundle) FROM receipt AS sent WHERE sent.planned_at > ?
-                        AND sent.receiver = receipt.receiver AND sent.group_key = receipt.group_key)
-                FROM receipt WHERE state = 'waiting' GROUP BY receiver, group_key
+                        AND sent.receiver = numbered.receiver AND sent.group_key = numbered.group_key)
+                FROM numbered WHERE number <= ?
                 """,
-                (since,),
+                (since, limit),
             ).fetchall()
         return [
             WaitingGroup(
@@ -120,10 +135,10 @@ class Receipts(OutboxFile):
                 alerts=alerts,
                 repeats=repeats,
                 lane=Lane.CRITICAL if critical else Lane.NORMAL,
-                busy=bool(busy),
+                busy=(busy or 0) >= (2 if critical else 1),
                 recent=bundles,
             )
-            for receiver, group_key, oldest, receipts, alerts, repeats, critical, busy, bundles in rows
+            for receiver, group_key, oldest, receipts, alerts, repeats, critical, _, busy, bundles in rows
         ]
 
     def waiting_receipts(self, receiver: str, group_key: str) -> list[StoredReceipt]:

@@ -172,6 +172,29 @@ def test_a_group_under_way_is_busy(opened):
     assert not group.busy
 
 
+def test_of_a_long_queue_the_urgent_and_the_oldest_are_looked_at(opened, time):
+    """Of each receiver, so that one whose robots are dead does not hide another."""
+    outbox = opened()
+    for receiver, group, severity in (("a", "1", "info"), ("a", "2", "info"), ("a", "3", "critical"), ("b", "4", "info")):
+        receive(outbox, payload(alert(severity=severity), group=group), receiver=receiver)
+        time.now += 1
+    assert sorted(one.group_key for one in outbox.waiting_groups(recent=900, limit=2)) == ["1", "3", "4"]
+
+
+def test_nothing_critical_waits_for_what_is_not(opened):
+    """But for what is: the end of a critical alert comes after its beginning."""
+    outbox = opened()
+    first = receive(outbox, payload(alert()))
+    outbox.put(draft(Part(title="1", text="1"), receipts=(first.id,)))
+    second = receive(outbox, payload(alert(severity="critical", instance="b")))
+    (group,) = outbox.waiting_groups(recent=900)
+    assert (group.lane, group.busy) == (Lane.CRITICAL, False)
+    outbox.put(draft(Part(title="1", text="1"), receipts=(second.id,), lane=Lane.CRITICAL))
+    receive(outbox, payload(alert(severity="critical", instance="b", status="resolved", ends_at=START)))
+    (group,) = outbox.waiting_groups(recent=900)
+    assert (group.lane, group.busy) == (Lane.CRITICAL, True)
+
+
 def test_a_bundle_is_taken_back_only_when_nothing_of_it_may_be_told(opened):
     """Its receipts wait again."""
     outbox = opened()

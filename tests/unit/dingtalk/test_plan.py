@@ -66,10 +66,17 @@ def test_what_exceeds_the_room_is_told_in_one_digest():
 
 
 def test_a_large_digest_gets_the_places_of_its_parts():
-    """Four hundred alerts need four parts, so eleven groups keep their own; what a digest cannot hold goes on waiting."""
+    """Four hundred alerts need four parts, so eleven groups keep their own."""
     gathered = gather(groups(411), [], situation())
     assert forms(gathered) == [(Form.GROUP, 1)] * 11 + [(Form.DIGEST, 400)]
-    assert forms(gather(groups(5000), [], situation())) == [(Form.DIGEST, 2000)]
+
+
+def test_a_digest_has_a_bound():
+    """What it cannot hold goes on waiting; in a nearly used minute it holds what has room, unless it is critical."""
+    assert forms(gather(groups(5000), [], situation())) == [(Form.DIGEST, 1000)]
+    nearly_used = situation(robot(ages=(1.0,) * 13))
+    assert forms(gather(groups(5000), [], nearly_used)) == [(Form.DIGEST, 200)]
+    assert forms(gather(groups(5000, lane=Lane.CRITICAL), [], nearly_used)) == [(Form.DIGEST, 1000)]
 
 
 def test_without_room_everything_waits():
