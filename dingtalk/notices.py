@@ -32,6 +32,7 @@ class Notices:
         self._outbox = outbox
         self._renderer = renderer
         self._clock = clock
+        self._said: dict[tuple[str, Saying], float] = {}
 
     def say(self, to: str, saying: Saying, **facts: object) -> None:
         """Say something to a receiver. It goes with what is critical: it tells why the rest may not come.
@@ -47,6 +48,18 @@ class Notices:
         self._outbox.put(
             Draft(receiver=to, group_key=f"notifier:{saying.value}", lane=Lane.CRITICAL, form=Form.NOTICE, parts=(part,), received_at=now)
         )
+
+    def say_seldom(self, to: str, saying: Saying, *, pause: float, **facts: object) -> None:
+        """Say something unless it was said within `pause` seconds before: what goes on shall not fill the group.
+
+        Raises:
+            StoreUnavailable: it cannot be stored.
+        """
+        now = self._clock.monotonic()
+        last = self._said.get((to, saying))
+        if last is None or now - last >= pause * self._config.scale:
+            self.say(to, saying, **facts)
+            self._said[to, saying] = now
 
     def say_by(self, robots: Collection[str], saying: Saying, **facts: object) -> None:
         """Say something to the default receiver, or else to the first, that one of the robots serves; to nobody when there is none.

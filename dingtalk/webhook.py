@@ -110,7 +110,6 @@ class Webhook:
         self._max_bytes = max_bytes
         self._known = {receiver.name for receiver in config.receivers}
         self._reading = 0
-        self._said_too_large: dict[str, float] = {}
         self._degraded = False
         self._closing = False
 
@@ -190,15 +189,14 @@ class Webhook:
             raise StoreUnavailable("too much is being received at once")
 
     async def _too_large(self, receiver: str, size: int) -> Response:
-        now = self._clock.monotonic()
-        if now - self._said_too_large.get(receiver, -TOO_LARGE_AGAIN) >= TOO_LARGE_AGAIN * self._config.scale:
-            try:
-                await asyncio.to_thread(lambda: self._worker.notices.say(receiver, Saying.TOO_LARGE, receiver=receiver, bytes=size))
-            except StoreUnavailable as error:
-                # Nobody could be told that it was refused, so it shall come again.
-                return self._unavailable(str(error))
-            self._said_too_large[receiver] = now
-            self._worker.wake()
+        try:
+            await asyncio.to_thread(
+                lambda: self._worker.notices.say_seldom(receiver, Saying.TOO_LARGE, pause=TOO_LARGE_AGAIN, receiver=receiver, bytes=size)
+            )
+        except StoreUnavailable as error:
+            # Nobody could be told that it was refused, so it shall come again.
+            return self._unavailable(str(error))
+        self._worker.wake()
         words = {"error": f"a notification may have {self._max_bytes} bytes", "bytes": size}
         return self._refused(Result.TOO_LARGE, receiver, JSONResponse(words, status_code=413, headers={"Connection": "close"}))
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 TICK = 1.0
 """Seconds between turns when nothing happens."""
+DEAD_LETTER_AGAIN = 600.0
+"""Seconds until a receiver is told again that it has dead letters."""
 RECORD_AGAIN = 1.0
 """Seconds until the end of an attempt that could not be stored is stored again."""
 
@@ -250,7 +252,11 @@ class Worker:
             return
         await asyncio.to_thread(self.planner.bury, message.id, receiver, outcome=answer.outcome.value, detail=answer.detail)
         if message.form is not Form.NOTICE:
-            await asyncio.to_thread(lambda: self.notices.say(receiver, Saying.DEAD_LETTER, receiver=receiver, count=1))
+            await asyncio.to_thread(self._say_dead_letters, receiver)
+
+    def _say_dead_letters(self, receiver: str) -> None:
+        count = self._outbox.depth().dead
+        self.notices.say_seldom(receiver, Saying.DEAD_LETTER, pause=DEAD_LETTER_AGAIN, receiver=receiver, count=count)
 
     async def _told_elsewhere(self, message: StoredMessage) -> bool:
         taken = False

@@ -20,6 +20,7 @@ from dingtalk.worker import Worker
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()
 OK = b'{"errcode":0,"errmsg":"ok"}'
+BLOCKED = '{"errcode":430102,"errmsg":"不合适的文本"}'.encode()
 TOO_FAST = b'{"errcode":130101,"errmsg":"send too fast, exceed 20 times per minute"}'
 
 
@@ -85,7 +86,8 @@ class FakeDingTalk:
     """Keeps the rule of twenty a minute, remembers msgUuids, and answers as it is told.
 
     Attributes:
-        answers: bodies, statuses or exceptions for the next calls, by robot; ("lost", …) shows the message, but the answer is lost.
+        answers: bodies, statuses or exceptions for the next calls, by robot: "lost" shows the message, but its answer is lost.
+        blocked: text that is refused.
     """
 
     time: Time
@@ -93,6 +95,7 @@ class FakeDingTalk:
     calls: list[tuple[float, str, str]] = field(default_factory=list)
     answers: dict[str, list[bytes | int | str]] = field(default_factory=dict)
     always: dict[str, bytes | int | str] = field(default_factory=dict)
+    blocked: str = ""
     bans: int = 0
 
     async def send(self, robot, part, msg_uuid) -> Answer:
@@ -100,6 +103,8 @@ class FakeDingTalk:
         self.calls.append((now, robot.name, msg_uuid))
         told = self.answers.get(robot.name) or ([self.always[robot.name]] if robot.name in self.always else [])
         answer = told.pop(0) if told else OK
+        if self.blocked and self.blocked in part.text:
+            answer = BLOCKED
         if isinstance(answer, int):
             return classify(status=answer, headers={}, body=b"")
         if answer == "unreachable":

@@ -9,9 +9,9 @@ import pytest
 from dingtalk.alert import REPEATED
 from dingtalk.boot import Boot, this_boot
 from dingtalk.errors import StoreUnavailable
+from dingtalk.outbox.file import FILE
 from dingtalk.outbox.migrations import migrate
 from dingtalk.outbox.rows import Accepted, Draft, MessageState, RobotRow, RobotState
-from dingtalk.outbox.file import FILE
 from dingtalk.outbox.store import Outbox
 from dingtalk.part import Button, Mention, Part, Shape
 from dingtalk.payload import parse

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
@@ -142,10 +143,8 @@ json_values = st.recursive(
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(body):
     """Nothing else is raised."""
-    try:
+    with contextlib.suppress(PayloadError):
         parse(body, receiver="r", now=0.0)
-    except PayloadError:
-        pass
 
 
 @given(

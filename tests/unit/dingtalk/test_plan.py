@@ -280,7 +280,7 @@ def test_a_robot_is_never_chosen_beyond_its_room(parts, robots):
     ]
     sends = choose(waiting, Situation(robots=named, pools={"main": Pool(robots=tuple(named))}, now=101.0))
     assert len(sends) == len({name for _, name in sends})
-    for part, name in sends:
+    for _, name in sends:
         assert named[name].usable
         assert not named[name].busy
         assert sum(1 for age in named[name].ages if age <= 60) < 18

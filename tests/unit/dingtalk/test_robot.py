@@ -32,7 +32,7 @@ def serving(respond):
             calls.append((self.path, self.headers["content-type"], body))
             respond(self)
 
-        do_GET = do_POST
+        do_GET = do_POST  # noqa: N815 -- named by the library
 
         def log_message(self, *args):
             pass
@@ -177,7 +177,7 @@ async def test_certificates_are_verified():
 
     server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(server_side)
-    with serving(answering()) as (url, calls):
+    with serving(answering()) as (_, calls):
         pass
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     server.socket = server_side.wrap_socket(server.socket, server_side=True)

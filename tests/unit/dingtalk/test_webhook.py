@@ -14,9 +14,7 @@ from dingtalk.boot import Boot
 from dingtalk.fallback import NoFallback
 from dingtalk.outbox.store import Outbox
 from dingtalk.renders import BareRenderer
-from tests.notifier import OK, START, FakeDingTalk, Time, alert, configuration, payload
-
-BLOCKED = '{"errcode":430102,"errmsg":"不合适的文本"}'.encode()
+from tests.notifier import BLOCKED, OK, START, FakeDingTalk, Time, alert, configuration, payload
 
 
 @asynccontextmanager

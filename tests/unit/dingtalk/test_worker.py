@@ -15,11 +15,10 @@ from dingtalk.outbox.rows import MessageState
 from dingtalk.part import Part
 from dingtalk.plan import Form, preferred
 from dingtalk.renders import BareRenderer
-from tests.notifier import START, Notifier, Time, alert, configuration, payload, robots
+from tests.notifier import BLOCKED, START, Notifier, Time, alert, configuration, payload, robots
 
 DEAD = '{"errcode":400102,"errmsg":"机器人已停用"}'.encode()
 THROTTLED = b'{"errcode":130101,"errmsg":"send too fast"}'
-BLOCKED = '{"errcode":430102,"errmsg":"不合适的文本"}'.encode()
 WRONG_SIGN = b'{"errcode":310000,"errmsg":"sign not match"}'
 OVER_QUOTA = b'{"errcode":90030,"errmsg":"webhook over limit"}'
 BUSY = b'{"errcode":-1,"errmsg":"busy"}'
@@ -403,3 +402,14 @@ async def test_its_log_has_the_fields_of_the_schema_and_no_text_of_an_alert(noti
     assert all(set(line) == set(schema["properties"]) for line in lines)
     assert "SecretName" not in stream.getvalue()
     assert "token" not in stream.getvalue()
+
+
+async def test_many_dead_letters_are_said_once(notifier):
+    """In ten minutes: what goes on shall not fill the group."""
+    one = notifier()
+    one.dingtalk.blocked = "HighLatency"
+    for number in range(10):
+        one.receive(payload(alert(instance=f"box-{number}"), group=f"g{number}"))
+    await one.run_for(300)
+    assert one.outbox.depth().dead == 10
+    assert one.dingtalk.texts == ["notifier: dead letter count 1, receiver main"]
