@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 64 * 1024 * 1024
 """Of one body."""
-MAX_BYTES_AT_ONCE = 4 * MAX_BYTES
+MAX_BYTES_AT_ONCE = 2 * MAX_BYTES
 """Of all bodies that are being read; more is a 503."""
 TOO_LARGE_AGAIN = 3600.0
 """Seconds until a receiver is told again that something for it was too large; Alertmanager sends it again every few minutes."""
@@ -60,8 +60,9 @@ class Guard:
         if self._token is None and self._pair is None:
             return True
         scheme, _, value = authorization.partition(" ")
+        # Starlette reads headers as Latin-1; so the bytes are those that came.
         if scheme.lower() == "bearer" and self._token is not None:
-            return hmac.compare_digest(value.strip().encode(), self._token)
+            return hmac.compare_digest(value.strip().encode("latin-1"), self._token)
         if scheme.lower() == "basic" and self._pair is not None:
             try:
                 given = base64.b64decode(value.strip(), validate=True)

@@ -6,7 +6,7 @@ import json
 import zlib
 from typing import TYPE_CHECKING
 
-from dingtalk.alert import REPEATED
+from dingtalk.alert import REPEATED, Severity
 from dingtalk.errors import StoreUnavailable
 from dingtalk.outbox.file import OutboxFile
 from dingtalk.outbox.rows import Accepted, AlertTold, StoredReceipt
@@ -32,24 +32,26 @@ class Receipts(OutboxFile):
         """
         now = self._clock.unix()
         key = notification.content_key
-        repeats = notification.reason == REPEATED
+        deflated = zlib.compress(payload, 1)
         with self._writing() as connection:
-            if not repeats:
+            if notification.reason != REPEATED:
                 known = connection.execute(
                     "SELECT id FROM receipt WHERE content_key = ? AND received_at BETWEEN ? AND ? ORDER BY id DESC LIMIT 1",
                     (key, now - replica_window, now + replica_window),
                 ).fetchone()
                 if known is not None:
                     return Accepted(id=known[0], duplicate=True)
-            if self._waiting >= self._limit:
+            critical = notification.severity is Severity.CRITICAL
+            # What is critical has a little more room: it shall not be refused for what waits for the next month's quota.
+            if self._waiting >= self._limit + (self._limit // 10 if critical else 0):
                 raise StoreUnavailable(f"{self._waiting} notifications wait already (max_queue)")
-            repeat = 0
-            if repeats:
-                before = connection.execute(
-                    "SELECT repeat FROM receipt WHERE receiver = ? AND group_key = ? ORDER BY id DESC LIMIT 1",
-                    (notification.receiver, notification.group_key),
-                ).fetchone()
-                repeat = 1 + (before[0] if before is not None else 0)
+            before = connection.execute(
+                "SELECT repeat, content_key FROM receipt WHERE receiver = ? AND group_key = ? ORDER BY id DESC LIMIT 1",
+                (notification.receiver, notification.group_key),
+            ).fetchone()
+            # An older Alertmanager gives no reason; then the same content as before is a repetition.
+            repeats = notification.reason == REPEATED or (not notification.reason and before is not None and before[1] == key)
+            repeat = 1 + (before[0] if before is not None else 0) if repeats else 0
             cursor = connection.execute(
                 "INSERT INTO receipt (received_at, receiver, group_key, content_key, severity, repeat, alerts, payload, state)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'waiting')",
@@ -61,7 +63,7 @@ class Receipts(OutboxFile):
                     notification.severity.value,
                     repeat,
                     len(notification.alerts),
-                    zlib.compress(payload, 1),
+                    deflated,
                 ),
             )
             self._remember(connection, notification, now)

@@ -28,9 +28,15 @@ _OLD_RECEIPTS = """
 _OLD_MESSAGES = """
     DELETE FROM message WHERE id IN (SELECT id FROM message WHERE state IN ('delivered', 'merged') AND changed_at < ? LIMIT ?)
 """
-_OLD_TOLD = """
-    DELETE FROM told WHERE (receiver, fingerprint) IN (
-        SELECT receiver, fingerprint FROM told WHERE status = 'resolved' AND at < ? LIMIT ?)
+_OLD_BUNDLES = """
+    DELETE FROM bundle WHERE id IN (SELECT id FROM bundle WHERE created_at < ?
+        AND NOT EXISTS (SELECT 1 FROM message WHERE message.bundle = bundle.id) LIMIT ?)
+"""
+_OLD_RESOLVED = """
+    DELETE FROM told WHERE (receiver, fingerprint) IN (SELECT receiver, fingerprint FROM told WHERE status = 'resolved' AND at < ? LIMIT ?)
+"""
+_OLD_FIRING = """
+    DELETE FROM told WHERE (receiver, fingerprint) IN (SELECT receiver, fingerprint FROM told WHERE at < ? LIMIT ?)
 """
 _OLD_SENDS = "DELETE FROM send WHERE id IN (SELECT id FROM send WHERE at < ? AND outcome IS NOT NULL LIMIT ?)"
 
@@ -80,7 +86,10 @@ class Outbox(Receipts, Attempts, States):
                 for statement, before in (
                     (_OLD_RECEIPTS, now - keep),
                     (_OLD_MESSAGES, now - keep),
-                    (_OLD_TOLD, now - keep),
+                    (_OLD_BUNDLES, now - keep),
+                    (_OLD_RESOLVED, now - keep),
+                    # Alertmanager repeats what fires, so what it does not name for so long is gone without an end.
+                    (_OLD_FIRING, now - max(keep, SENDS_KEPT)),
                     (_OLD_SENDS, now - SENDS_KEPT),
                 )
             )

@@ -104,6 +104,27 @@ def test_a_repetition_by_alertmanager_is_no_duplicate(opened):
     assert (group.receipts, group.repeats, group.alerts) == (5, 3, 7)
 
 
+def test_an_older_alertmanager_gives_no_reason(opened, time):
+    """Then the same content after the window is a repetition; with another reason it is none."""
+    outbox = opened()
+    receive(outbox, payload(alert()))
+    time.now += 241
+    receive(outbox, payload(alert()))
+    time.now += 241
+    receive(outbox, payload(alert(), reason="first notification"))
+    assert [receipt.repeat for receipt in outbox.waiting_receipts("main", "g")] == [0, 1, 0]
+
+
+def test_what_is_critical_has_a_little_more_room(opened):
+    """A tenth."""
+    outbox = opened(max_queue=10)
+    for number in range(10):
+        receive(outbox, payload(alert(), group=f"g{number}"))
+    receive(outbox, payload(alert(severity="critical"), group="h1"))
+    with pytest.raises(StoreUnavailable):
+        receive(outbox, payload(alert(severity="critical"), group="h2"))
+
+
 def test_the_queue_has_a_bound(opened):
     """Beyond it the sender must try again; what is known already is known."""
     outbox = opened(max_queue=2)
@@ -278,9 +299,14 @@ def test_what_was_told_goes_after_its_time(opened, time):
     outbox.bury(second.id, outcome="content_blocked", detail="")
     time.now += 100
     assert outbox.purge(keep=101) == 0
-    assert outbox.purge(keep=99) == 2
+    # The receipt, its message and its bundle.
+    assert outbox.purge(keep=99) == 3
     assert [message.state for message in outbox.messages()] == [MessageState.DEAD]
     assert len(outbox.told()) == 3
+    assert len(outbox.waiting_receipts("main", "g2")) == 1
+    time.now += 63 * 86_400
+    outbox.purge(keep=99)
+    assert outbox.told() == []
     assert len(outbox.waiting_receipts("main", "g2")) == 1
 
 

@@ -156,6 +156,7 @@ def basic(text):
         ({"token": "secret"}, "bearer secret", 200),
         ({"token": "secret"}, "Bearer secreT", 401),
         ({"token": "secret"}, "Bearer ", 401),
+        ({"token": "密"}, "Bearer 密".encode(), 200),
         ({"token": "secret"}, basic("secret:secret"), 401),
         ({"username": "am", "password": "密"}, basic("am:密"), 200),
         ({"username": "am", "password": "密"}, basic("am:x"), 401),
