@@ -85,7 +85,7 @@ test-stack: $(VENV)/.dev stack ## the running native stack: every signal, lookup
 	$(BIN)/python -m pytest -m stack --timeout 600
 
 .PHONY: test-crash
-test-crash: $(VENV)/.dev ## the notifier killed a thousand times at any moment, and twenty times in each gap; about 20 minutes
+test-crash: $(VENV)/.dev ## the notifier killed a thousand times at any moment, and twenty times in each gap; about 15 minutes
 	CRASHES=1000 $(BIN)/python -m pytest tests/e2e/test_notifier_crash.py --timeout 3600
 
 .PHONY: test-faults
