@@ -84,6 +84,10 @@ test: check ## all checks and tests but those of the running stack, with branch 
 test-stack: $(VENV)/.dev stack ## the running native stack: every signal, lookup, audit, gateway, both other profiles, short faults
 	$(BIN)/python -m pytest -m stack --timeout 600
 
+.PHONY: test-crash
+test-crash: $(VENV)/.dev ## the notifier killed a thousand times at any moment, and twenty times in each gap; about 15 minutes
+	CRASHES=1000 $(BIN)/python -m pytest tests/e2e/test_notifier_crash.py --timeout 3600
+
 .PHONY: test-faults
 test-faults: $(VENV)/.dev stack ## every fault of the running stack on each store alone, for a minute; about 40 minutes
 	$(BIN)/python -m pytest -m faults --timeout 900

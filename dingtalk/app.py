@@ -1,0 +1,168 @@
+"""The composition root of the notifier: every object built, every route listed, and the server that runs them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from dingtalk.boot import this_boot
+from dingtalk.clock import Clock
+from dingtalk.fallback import AppriseFallback
+from dingtalk.log import Event, Log
+from dingtalk.metrics import Metrics
+from dingtalk.outbox.store import Outbox
+from dingtalk.robot import RobotClient, robot_http_client
+from dingtalk.status import StatusApi
+from dingtalk.webhook import MAX_BYTES, Guard, Webhook
+from dingtalk.worker import Worker
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import AsyncIterator
+    from types import FrameType
+
+    from dingtalk.config import Config
+    from dingtalk.fallback import Fallback
+    from dingtalk.renders import Renders
+    from dingtalk.robot import Sends
+
+STOP_SECONDS = 10.0
+"""How long the sends under way may take at the end."""
+CONNECTIONS = 256
+"""Calls at once; further ones are answered 503."""
+
+
+def create_app(
+    config: Config,
+    *,
+    clock: Clock,
+    renderer: Renders,
+    client: Sends,
+    fallback: Fallback,
+    store: Outbox,
+    metrics: Metrics | None = None,
+    log: Log | None = None,
+    max_bytes: int = MAX_BYTES,
+) -> Starlette:
+    """Put the notifier together. Its lifespan delivers; whoever opened the store closes it afterwards.
+
+    `app.state` has `worker`, `webhook` and `metrics`.
+
+    Args:
+        config: all of it.
+        clock: both clocks.
+        renderer: writes messages.
+        client: sends.
+        fallback: tells elsewhere.
+        store: the outbox.
+        metrics: made here when they are not given.
+        log: writes nothing when it is not given.
+        max_bytes: of one notification.
+    """
+    metrics = metrics or Metrics(config)
+    log = log or Log(None, clock=clock)
+    worker = Worker(config, outbox=store, client=client, renderer=renderer, fallback=fallback, metrics=metrics, log=log, clock=clock)
+    guard = Guard(config)
+    webhook = Webhook(config, guard=guard, outbox=store, worker=worker, metrics=metrics, log=log, clock=clock, max_bytes=max_bytes)
+    api = StatusApi(guard=guard, outbox=store, worker=worker, webhook=webhook, metrics=metrics)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:  # noqa: ARG001 -- Starlette passes it
+        delivering = asyncio.create_task(worker.run())
+        try:
+            yield
+        finally:
+            webhook.close()
+            await worker.stop(seconds=STOP_SECONDS)
+            await delivering
+
+    app = Starlette(
+        routes=[
+            Route("/v1/alertmanager/{receiver}", webhook.post, methods=["POST"]),
+            Route("/v1/status", api.status),
+            Route("/v1/messages", api.messages),
+            Route("/v1/messages/{id:int}/resend", api.resend, methods=["POST"]),
+            Route("/livez", api.livez),
+            Route("/readyz", api.readyz),
+            Route("/metrics", api.metrics),
+        ],
+        lifespan=lifespan,
+    )
+    app.state.worker, app.state.webhook, app.state.metrics = worker, webhook, metrics
+    return app
+
+
+class NotifierServer(uvicorn.Server):
+    """From the signal on nothing new begins: calls are answered 503, and no message is sent, while the server closes its connections."""
+
+    def __init__(self, config: uvicorn.Config, *, webhook: Webhook, worker: Worker) -> None:
+        super().__init__(config)
+        self._webhook = webhook
+        self._worker = worker
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 -- of a signal handler
+        """Begin the end; a second Ctrl-C hurries it. The signal is not raised again afterwards: the store must be closed then."""
+        self._webhook.close()
+        self._worker.finish()
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
+
+
+def run(
+    config: Config, *, renderer: Renders, fallback: Fallback | None = None, listener: socket.socket | None = None, instance: str = ""
+) -> None:
+    """Run the notifier until SIGTERM or SIGINT.
+
+    Args:
+        config: all of it.
+        renderer: writes messages.
+        fallback: tells elsewhere; Apprise when it is not given.
+        listener: a bound socket; the configured address when it is not given.
+        instance: `service.instance.id` of the log.
+
+    Raises:
+        StoreUnavailable: the outbox cannot be opened.
+    """
+    clock = Clock()
+    log = Log(sys.stderr, clock=clock, instance=instance)
+    with contextlib.closing(
+        Outbox.open(config.data_dir, clock=clock, boot=this_boot(clock.monotonic()), max_queue=config.max_queue)
+    ) as store:
+        asyncio.run(
+            _serve(config, clock=clock, renderer=renderer, fallback=fallback or AppriseFallback(), store=store, log=log, listener=listener)
+        )
+
+
+async def _serve(
+    config: Config, *, clock: Clock, renderer: Renders, fallback: Fallback, store: Outbox, log: Log, listener: socket.socket | None
+) -> None:
+    async with robot_http_client() as http:
+        app = create_app(
+            config, clock=clock, renderer=renderer, client=RobotClient(http, clock=clock), fallback=fallback, store=store, log=log
+        )
+        server = NotifierServer(
+            uvicorn.Config(
+                app,
+                host=config.host,
+                port=config.port,
+                log_config=None,
+                access_log=False,
+                limit_concurrency=CONNECTIONS,
+                timeout_graceful_shutdown=int(STOP_SECONDS),
+                server_header=False,
+            ),
+            webhook=app.state.webhook,
+            worker=app.state.worker,
+        )
+        log.write(Event.STARTED)
+        await server.serve(sockets=[listener] if listener is not None else None)
+        log.write(Event.STOPPED)

@@ -1,0 +1,73 @@
+"""What the notifier itself says in the groups, put into the outbox like any other message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dingtalk.outbox.rows import Draft
+from dingtalk.plan import Form, Lane
+from dingtalk.renders import BareRenderer
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from dingtalk.clock import Clock
+    from dingtalk.config import Config
+    from dingtalk.outbox.store import Outbox
+    from dingtalk.renders import Renders, Saying
+
+
+class Notices:
+    """Blocking, since they are stored.
+
+    Args:
+        config: the receivers.
+        outbox: where they wait.
+        renderer: writes them; the bare form is said where it fails.
+        clock: its wall half is used.
+    """
+
+    def __init__(self, config: Config, *, outbox: Outbox, renderer: Renders, clock: Clock) -> None:
+        self._config = config
+        self._outbox = outbox
+        self._renderer = renderer
+        self._clock = clock
+        self._said: dict[tuple[str, Saying], float] = {}
+
+    def say(self, to: str, saying: Saying, **facts: object) -> None:
+        """Say something to a receiver. It goes with what is critical: it tells why the rest may not come.
+
+        Raises:
+            StoreUnavailable: it cannot be stored.
+        """
+        now = self._clock.unix()
+        try:
+            part = self._renderer.notice(saying, now=now, **facts)
+        except Exception:  # noqa: BLE001 -- a notice is told in any form
+            part = BareRenderer().notice(saying, now=now, **facts)
+        self._outbox.put(
+            Draft(receiver=to, group_key=f"notifier:{saying.value}", lane=Lane.CRITICAL, form=Form.NOTICE, parts=(part,), received_at=now)
+        )
+
+    def say_seldom(self, to: str, saying: Saying, *, pause: float, **facts: object) -> None:
+        """Say something unless it was said within `pause` seconds before: what goes on shall not fill the group.
+
+        Raises:
+            StoreUnavailable: it cannot be stored.
+        """
+        now = self._clock.monotonic()
+        last = self._said.get((to, saying))
+        if last is None or now - last >= pause * self._config.scale:
+            self.say(to, saying, **facts)
+            self._said[to, saying] = now
+
+    def say_by(self, robots: Collection[str], saying: Saying, **facts: object) -> None:
+        """Say something to the default receiver, or else to the first, that one of the robots serves; to nobody when there is none.
+
+        Raises:
+            StoreUnavailable: it cannot be stored.
+        """
+        for receiver in [self._config.receiver(""), *self._config.receivers]:
+            if set(robots) & set(receiver.robots):
+                self.say(receiver.name, saying, **facts)
+                return

@@ -1,0 +1,160 @@
+"""The tables of the outbox, as a list of steps; each file remembers the steps it has been through.
+
+A step never changes once it has been released: a change is a step more, at the end of the list.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dingtalk.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Sequence
+
+    Migration = Callable[[sqlite3.Connection], None]
+
+
+def m001_receipts(connection: sqlite3.Connection) -> None:
+    """What Alertmanager posted, as it came, and what became of it."""
+    connection.execute(
+        """
+        CREATE TABLE receipt (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            received_at REAL NOT NULL,   -- seconds since 1970, here and everywhere else
+            receiver TEXT NOT NULL,
+            group_key TEXT NOT NULL,
+            content_key TEXT NOT NULL,   -- equal for the same content from another replica
+            severity TEXT NOT NULL,
+            repeat INTEGER NOT NULL,     -- 0: news; n: the nth time that Alertmanager repeats it
+            alerts INTEGER NOT NULL,
+            payload BLOB NOT NULL,       -- deflated
+            state TEXT NOT NULL,         -- waiting, planned, told, unsaid, dead
+            bundle INTEGER,
+            planned_at REAL,
+            told_at REAL
+        )
+        """,
+    )
+    connection.execute(
+        "CREATE INDEX receipt_waiting ON receipt (receiver, group_key, received_at, severity, repeat, alerts) WHERE state = 'waiting'",
+    )
+    connection.execute("CREATE INDEX receipt_planned ON receipt (receiver, group_key) WHERE state = 'planned'")
+    connection.execute("CREATE INDEX receipt_by_group ON receipt (receiver, group_key, planned_at, bundle)")
+    connection.execute("CREATE INDEX receipt_by_content ON receipt (content_key, received_at)")
+    connection.execute("CREATE INDEX receipt_by_bundle ON receipt (bundle) WHERE bundle IS NOT NULL")
+
+
+def m002_messages(connection: sqlite3.Connection) -> None:
+    """What is told: the exact text and its msgUuid, before the first attempt."""
+    connection.execute("CREATE TABLE bundle (id INTEGER PRIMARY KEY AUTOINCREMENT, form TEXT NOT NULL, created_at REAL NOT NULL)")
+    connection.execute(
+        """
+        CREATE TABLE message (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            bundle INTEGER NOT NULL,
+            part INTEGER NOT NULL,
+            parts INTEGER NOT NULL,
+            receiver TEXT NOT NULL,
+            group_key TEXT NOT NULL,     -- of its first group
+            lane TEXT NOT NULL,
+            title TEXT NOT NULL,
+            text TEXT NOT NULL,
+            shape TEXT NOT NULL,
+            mention TEXT NOT NULL,       -- JSON
+            buttons TEXT NOT NULL,       -- JSON
+            msg_uuid TEXT NOT NULL UNIQUE,
+            state TEXT NOT NULL,         -- waiting, sending, delivered, merged, dead
+            robot TEXT NOT NULL,         -- of the last attempt
+            pinned TEXT NOT NULL,        -- the robot that may have sent it already
+            attempts INTEGER NOT NULL,
+            fallback_tries INTEGER NOT NULL,
+            next_attempt_at REAL NOT NULL,
+            outcome TEXT NOT NULL,       -- of the last attempt
+            detail TEXT NOT NULL,
+            received_at REAL NOT NULL,   -- of its oldest receipt
+            created_at REAL NOT NULL,
+            changed_at REAL NOT NULL
+        )
+        """,
+    )
+    connection.execute("CREATE INDEX message_open ON message (bundle, part) WHERE state IN ('waiting', 'sending')")
+    connection.execute("CREATE INDEX message_by_state ON message (state, id)")
+    connection.execute("CREATE INDEX message_by_bundle ON message (bundle, part)")
+
+
+def m003_sends(connection: sqlite3.Connection) -> None:
+    """Each attempt, written before it is made: what the minute and the month are counted by."""
+    connection.execute(
+        """
+        CREATE TABLE send (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            message INTEGER NOT NULL,
+            robot TEXT NOT NULL,
+            organisation TEXT NOT NULL,
+            at REAL NOT NULL,
+            boot TEXT NOT NULL,          -- run of the machine that `monotonic` belongs to
+            monotonic REAL NOT NULL,     -- when it ended; while it is under way, when it began
+            outcome TEXT,                -- NULL while it is under way, or was when the process died
+            counted INTEGER NOT NULL     -- whether it uses the monthly quota
+        )
+        """,
+    )
+    connection.execute("CREATE INDEX send_by_month ON send (organisation, at) WHERE counted = 1")
+    connection.execute("CREATE INDEX send_under_way ON send (robot) WHERE outcome IS NULL")
+    connection.execute("CREATE INDEX send_by_robot ON send (robot, id)")
+
+
+def m004_states(connection: sqlite3.Connection) -> None:
+    """What is known of robots, organisations and alerts."""
+    connection.execute("CREATE TABLE robot (name TEXT PRIMARY KEY, state TEXT NOT NULL, until REAL NOT NULL, detail TEXT NOT NULL)")
+    connection.execute("CREATE TABLE organisation (name TEXT PRIMARY KEY, step INTEGER NOT NULL)")
+    connection.execute(
+        """
+        CREATE TABLE told (              -- the last that Alertmanager told of each alert
+            receiver TEXT NOT NULL,
+            fingerprint TEXT NOT NULL,
+            status TEXT NOT NULL,
+            starts_at REAL NOT NULL,
+            ends_at REAL,
+            labels TEXT NOT NULL,        -- JSON
+            at REAL NOT NULL,
+            PRIMARY KEY (receiver, fingerprint)
+        ) WITHOUT ROWID
+        """,
+    )
+    connection.execute("CREATE TABLE probe (at REAL NOT NULL)")
+    connection.execute("INSERT INTO probe VALUES (0)")
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_receipts, m002_messages, m003_sends, m004_states)
+
+
+def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Bring an outbox, or an empty database, to this version; all steps or none.
+
+    Raises:
+        StoreUnavailable: it has been through a step that this version does not know.
+        sqlite3.Error: it cannot be written.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute("CREATE TABLE IF NOT EXISTS migration (name TEXT PRIMARY KEY) WITHOUT ROWID")
+        done = _known(connection, migrations)
+        for step in migrations:
+            if step.__name__ not in done:
+                step(connection)
+                connection.execute("INSERT INTO migration VALUES (?)", (step.__name__,))
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _known(connection: sqlite3.Connection, migrations: Sequence[Migration]) -> set[str]:
+    done = {str(name) for (name,) in connection.execute("SELECT name FROM migration")}
+    unknown = done - {step.__name__ for step in migrations}
+    if unknown:
+        raise StoreUnavailable(f"the outbox was written by a newer version (it knows {', '.join(sorted(unknown))}); use that version")
+    return done

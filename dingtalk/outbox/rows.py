@@ -1,0 +1,138 @@
+"""What the outbox gives and takes, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dingtalk.alert import Severity
+    from dingtalk.part import Part
+    from dingtalk.plan import Form, Lane
+
+
+class MessageState(StrEnum):
+    """Where a message is."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    MERGED = "merged"
+    """Taken back before it was told: its alerts are told by another message."""
+    DEAD = "dead"
+    """Nobody could be told."""
+
+
+class RobotState(StrEnum):
+    """What a robot is."""
+
+    OK = "ok"
+    BANNED = "banned"
+    DEAD = "dead"
+    MISCONFIGURED = "misconfigured"
+    OVER_QUOTA = "over_quota"
+
+
+NO_ROBOT = "no_robot"
+"""Outcome of a dead letter that no robot was there for; it is told when one is there again."""
+FALLBACK = "fallback"
+"""Stands for a robot where a fallback channel told a message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """A receipt that is stored for good, now or as the same content before."""
+
+    id: int
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredReceipt:
+    """One receipt; `payload` as it came."""
+
+    id: int
+    receiver: str
+    payload: bytes
+    received_at: float
+    repeat: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A rendered bundle, to be stored before its first attempt."""
+
+    receiver: str
+    group_key: str
+    lane: Lane
+    form: Form
+    parts: tuple[Part, ...]
+    receipts: tuple[int, ...] = ()
+    received_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredMessage:
+    """One message, as people and the worker see it; `group_key` is that of its first group."""
+
+    id: int
+    bundle: int
+    number: int
+    total: int
+    form: Form
+    receiver: str
+    group_key: str
+    lane: Lane
+    part: Part
+    msg_uuid: str
+    state: MessageState
+    robot: str
+    attempts: int
+    fallback_tries: int
+    next_attempt_at: float
+    outcome: str
+    detail: str
+    received_at: float
+    created_at: float
+    changed_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One receipt whose every message is delivered."""
+
+    severity: Severity
+    received_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertTold:
+    """The last that Alertmanager told of one alert."""
+
+    receiver: str
+    fingerprint: str
+    status: str
+    starts_at: float
+    ends_at: float | None
+    labels: dict[str, str]
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RobotRow:
+    """What is known of a robot; `until` is when it is tried again, in seconds since 1970."""
+
+    state: RobotState = RobotState.OK
+    until: float = 0.0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Depth:
+    """How much waits; `oldest` in seconds since 1970, None when nothing waits."""
+
+    critical: int = 0
+    normal: int = 0
+    oldest: float | None = None
+    dead: int = 0
