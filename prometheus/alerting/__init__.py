@@ -1,1 +1,1 @@
-"""Rules and routing as code: `python -m prometheus.alerting` writes prometheus/rules, prometheus/alerts and alertmanager/alertmanager.yml."""
+"""Rules and routing as code: `python -m prometheus.alerting` writes the rule files and Alertmanager's configuration."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 BY = "instance, mgeo_instance_name"
 # `mgeo match` and decorated scripts end when their work is done; nobody misses them then. By the resource attribute, and by the
 # default name for a process that does not tell it.
-LASTING = r'mgeo_command!~"match|script", mgeo_instance_name!~".+/(match|script)/[0-9]+"'
+LASTING = 'mgeo_command!~"match|script", mgeo_instance_name!~".+/(match|script)/.+"'
 
 
 def equal(label: str, value: str) -> str:

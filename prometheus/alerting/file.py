@@ -97,7 +97,7 @@ def main(arguments: list[str], root: Path) -> int:
     return 0
 
 
-def annotations(alert: Alert, links: Links) -> dict[str, str]:
+def said_of(alert: Alert, links: Links) -> dict[str, str]:
     """What is said about an alert, templates not yet filled in."""
     said = {
         "summary": f"{alert.name} {alert.summary}",
@@ -138,7 +138,7 @@ def _alert(alert: Alert, scale: Scale, links: Links) -> Iterator[str]:
     if alert.keep.seconds:
         yield f"        keep_firing_for: {scale.duration(alert.keep)}"
     yield from _mapping("labels", {"severity": alert.severity.value, "area": alert.area.value})
-    yield from _mapping("annotations", annotations(alert, links))
+    yield from _mapping("annotations", said_of(alert, links))
 
 
 def _expression(expr: str) -> Iterator[str]:

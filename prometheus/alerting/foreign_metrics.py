@@ -67,9 +67,7 @@ OWNERS: dict[str, frozenset[str]] = {
         for end in ("", "_total")
     ),
     "loki": frozenset({LOKI_DISCARDED}),
-    "prometheus": frozenset(
-        {SIZE_RETENTIONS, LOWEST_TIMESTAMP, RULE_FAILURES, RULE_MISSED, ALERTMANAGERS, SEND_ERRORS, PROMETHEUS_CONFIG}
-    ),
+    "prometheus": frozenset({SIZE_RETENTIONS, LOWEST_TIMESTAMP, RULE_FAILURES, RULE_MISSED, ALERTMANAGERS, SEND_ERRORS, PROMETHEUS_CONFIG}),
     "alertmanager": frozenset({ALERTMANAGER_CONFIG, NOTIFY_FAILED}),
     "notifier": frozenset(
         {

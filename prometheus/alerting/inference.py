@@ -5,7 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from prometheus.alerting import foreign_metrics, limits
-from prometheus.alerting.expression import BY, FAILED, JUDGED, SUCCESS, enough, equal, greatest, increase, one_of, rate, select, share, summed
+from prometheus.alerting.expression import (
+    BY,
+    FAILED,
+    JUDGED,
+    SUCCESS,
+    enough,
+    equal,
+    greatest,
+    increase,
+    one_of,
+    rate,
+    select,
+    share,
+    summed,
+)
 from prometheus.alerting.recordings import BURN_RATIO, LAST_HOUR, REQUESTS, SAME_WINDOW, TRAFFIC, burn_windows
 from prometheus.alerting.rule import Alert, Area, Group, Severity
 from prometheus.alerting.wording import PERCENT, SECONDS, WHERE, WHOLE, percent
@@ -23,7 +37,7 @@ def inference(scale: Scale) -> Group:
     """What callers notice first, its causes after."""
     return Group(
         name="inference",
-        why="What callers notice, and what slows or refuses them. By instance; ratios and percentiles only with enough traffic to mean something.",
+        why="What callers notice, and what slows or refuses them. By instance; ratios and percentiles only with enough traffic.",
         rules=(
             _high_error_rate(scale),
             _high_latency(scale),
@@ -91,7 +105,7 @@ def _budget_burns(scale: Scale) -> tuple[Alert, Alert]:
             summary="错误预算消耗过快",
             description=f"{WHERE} 的长窗口错误率为 {PERCENT}；照此速度，一个月允许的错误（{percent(limits.ERROR_BUDGET)}）几天内用完。",
             value=PERCENT,
-            threshold=f"{percent(limits.PAGE_BURNS[0][2] * limits.ERROR_BUDGET)} / {percent(limits.PAGE_BURNS[1][2] * limits.ERROR_BUDGET)}",
+            threshold=_lines(limits.PAGE_BURNS),
             story=_ERRORS,
             no_drill="Its windows are hours long; promtool proves it.",
         ),
@@ -105,11 +119,15 @@ def _budget_burns(scale: Scale) -> tuple[Alert, Alert]:
             summary="错误预算持续消耗",
             description=f"{WHERE} 的长窗口错误率为 {PERCENT}；照此速度，一个月允许的错误（{percent(limits.ERROR_BUDGET)}）月底前用完。",
             value=PERCENT,
-            threshold=f"{percent(limits.TICKET_BURNS[0][2] * limits.ERROR_BUDGET)} / {percent(limits.TICKET_BURNS[1][2] * limits.ERROR_BUDGET)}",
+            threshold=_lines(limits.TICKET_BURNS),
             story=_ERRORS,
             no_drill="Its windows are days long; promtool proves it.",
         ),
     )
+
+
+def _lines(burns: tuple[tuple[Duration, Duration, float], ...]) -> str:
+    return " / ".join(percent(factor * limits.ERROR_BUDGET) for _, _, factor in burns)
 
 
 def _burn(burns: tuple[tuple[Duration, Duration, float], ...], scale: Scale) -> str:

@@ -87,4 +87,4 @@ class Group:
 
     name: str
     why: str
-    rules: tuple[Recording, ...] | tuple[Alert, ...] = field(default=())
+    rules: tuple[Recording | Alert, ...]

@@ -170,11 +170,12 @@ def _spool_waiting(scale: Scale) -> Alert:
 
 
 def _loki_rejecting(scale: Scale) -> Alert:
+    discarded = grown(select(foreign_metrics.LOKI_DISCARDED, equal("job", "loki")), limits.EVENT_WINDOW, scale)
     return Alert(
         name="LokiRejecting",
         area=Area.TELEMETRY,
         severity=Severity.WARNING,
-        expr=f"{summed(grown(select(foreign_metrics.LOKI_DISCARDED, equal('job', 'loki')), limits.EVENT_WINDOW, scale), 'instance, reason')} > 0",
+        expr=f"{summed(discarded, 'instance, reason')} > 0",
         why="Its limits threw lines away: too old, too long, too many.",
         summary="Loki 拒收日志",
         description=f"Loki 丢弃了 {WHOLE} 行日志，原因 {label('reason')}。",
@@ -268,7 +269,7 @@ def _clock_skew() -> Alert:
         hold=limits.CLOCK_HOLD,
         why="Against a store, lines and samples come out of order; against DingTalk, signatures expire.",
         summary="时钟偏差",
-        description=f"{WHERE} 与 {{{{ with $labels.mgeo_store }}}}{{{{ . }}}}{{{{ else }}}}钉钉（{{{{ $labels.robot }}}}）{{{{ end }}}}"
+        description=f"{WHERE} 与 {{{{ with $labels.mgeo_store }}}}{{{{ . }}}} {{{{ else }}}}钉钉（{{{{ $labels.robot }}}}）{{{{ end }}}}"
         f"的时钟相差 {SECONDS}。",
         value=SECONDS,
         threshold=f"{limits.CLOCK_SKEW_SECONDS}s / {limits.ROBOT_CLOCK_SKEW_SECONDS}s",

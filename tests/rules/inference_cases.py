@@ -384,7 +384,7 @@ INPUTS = (
         step="10s",
         evaluated="10s",
         at="100s",
-        fires=(Fires(description="ErrorLogs：box 在 1 分钟内写了 36 条 ERROR 日志。", value="36"),),
+        fires=(Fires(description="ErrorLogs：box 在 1 分钟内写了 30 条 ERROR 日志。", value="30"),),
     ),
     Case(
         alert="ErrorLogs",

@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.rules import inference_cases
-from tests.rules.promtool import Case, run
+from tests.rules import alerting_cases, inference_cases, process_cases, telemetry_cases
+from tests.rules.promtool import run
 
-SUBJECTS = {"inference": inference_cases.CASES}
+SUBJECTS = {
+    "inference": inference_cases.CASES,
+    "process": process_cases.CASES,
+    "telemetry": telemetry_cases.CASES,
+    "alerting": alerting_cases.CASES,
+}
 
 
 @pytest.mark.stack
