@@ -48,6 +48,7 @@ def http(name: str, **labels: str) -> str:
     return ours(name, http_route="/v1/match", **labels)
 
 
+OTHER_ERROR = ERROR.replace("id-1", "id-2").replace('"box"', '"other"')
 COUNT = ours("mgeo_inference_duration_seconds_count", status="success")
 LINES = "0+60x40"
 SPANS = collector("otelcol_exporter_send_failed_spans_total", exporter="otlp_http/loki")
@@ -115,7 +116,7 @@ TRAPS = (
         at="16m",
         alert="CollectorSendFailed",
         misled=(),
-        ours=(Fires(labels=exporter_labels("spans"), description=FAILED_SPANS.format(3), value="3"),),
+        ours=(Fires(labels=exporter_labels("spans"), description=FAILED_SPANS.format(2), value="2"),),
     ),
     Trap(
         says="a total outage: series that have vanished are no fall",
@@ -138,7 +139,7 @@ TRAPS = (
     Trap(
         says="summed before the rate is taken: one replica's restart is a peak",
         expr="rate(sum(mgeo_requests_total{status='error'})[5m:30s]) > 1",
-        series={SUCCESS: "0+60x40", ERROR: "0+1x40", ERROR.replace("id-1", "id-2").replace('"box"', '"other"'): "9000+1x20 0+1x20"},
+        series={SUCCESS: "0+60x40", OTHER_BOX: "0+60x40", ERROR: "500+1x20 0+1x20", OTHER_ERROR: "9000+1x40"},
         at="12m",
         alert="HighErrorRate",
         misled=(NAIVE,),
