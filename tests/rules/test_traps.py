@@ -209,9 +209,7 @@ TRAPS = (
 @pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.says.partition(":")[0])
 def test_the_naive_form_is_misled_and_ours_is_not(trap: Trap, program: Callable[[str], Path], tmp_path: Path) -> None:
     """On the same series, or on those that the naive form relies on."""
-    theirs = Case(
-        alert="Naive", says=trap.says, series=trap.theirs or trap.series, at=trap.at, fires=trap.misled, rules=naive(trap.expr)
-    )
+    theirs = Case(alert="Naive", says=trap.says, series=trap.theirs or trap.series, at=trap.at, fires=trap.misled, rules=naive(trap.expr))
     right = Case(alert=trap.alert, says=trap.says, series=trap.series, at=trap.at, fires=trap.ours)
 
     run(program("promtool"), tmp_path, (theirs, right))
