@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 # The label pair by which one process of the service is known, to machines and to people.
 BY = "instance, mgeo_instance_name"
-# `mgeo match` and decorated scripts end when their work is done; nobody misses them then. By the resource attribute, and by the
-# default name for a process that does not tell it.
-LASTING = 'mgeo_command!~"match|script", mgeo_instance_name!~".+/(match|script)/.+"'
+# `mgeo match` and decorated scripts end when their work is done; nobody misses them then. The recording of transient processes knows
+# them; this is their default name, for a stack in which no server tells yet what is expected of it.
+LASTING = 'mgeo_instance_name!~".+/(match|script)/.+"'
 
 
 def equal(label: str, value: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from prometheus.alerting.alerting import meta, notifier
 from prometheus.alerting.inference import inference
 from prometheus.alerting.process import process
-from prometheus.alerting.recordings import losses, slo, traffic
+from prometheus.alerting.recordings import instances, losses, slo, traffic
 from prometheus.alerting.routing import alertmanager
 from prometheus.alerting.rule import Alert
 from prometheus.alerting.scale import TimeScale
@@ -55,6 +55,7 @@ class Links:
 def groups(scale: Scale) -> dict[str, Group]:
     """Every group by its file below prometheus/."""
     return {
+        "rules/instances.yml": instances(scale),
         "rules/losses.yml": losses(scale),
         "rules/slo.yml": slo(scale),
         "rules/traffic.yml": traffic(scale),

@@ -20,7 +20,7 @@ from prometheus.alerting.expression import (
     share,
     summed,
 )
-from prometheus.alerting.recordings import BURN_RATIO, LAST_HOUR, REQUESTS, SAME_WINDOW, TRAFFIC, burn_windows
+from prometheus.alerting.recordings import BURN_RATIO, EXPECTED, LAST_HOUR, REQUESTS, SAME_WINDOW, TRAFFIC, TRANSIENT, burn_windows
 from prometheus.alerting.rule import Alert, Area, Group, Severity
 from prometheus.alerting.wording import PERCENT, SECONDS, WHERE, WHOLE, percent
 from service.errors import ErrorType, Outcome
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 _ERRORS = "/v1/requests?status=error"
 _SLOW = f"/v1/requests?status=success&min_latency_ms={limits.LATENCY_SECONDS * 1000:g}"
+
+# Where nothing is expected, nothing is missed.
+_UNLESS_SPORADIC = f"unless on (instance) {EXPECTED} == 0\nunless on (instance) {TRANSIENT}"
 
 
 def inference(scale: Scale) -> Group:
@@ -148,7 +151,7 @@ def _no_traffic(scale: Scale) -> Alert:
         name="NoTraffic",
         area=Area.INFERENCE,
         severity=Severity.CRITICAL,
-        expr=f"{TRAFFIC} == 0\nand on ({BY}) (\n  {usual}\n)\n{_unless_sporadic(scale)}",
+        expr=f"{TRAFFIC} == 0\nand on ({BY}) (\n  {usual}\n)\n{_UNLESS_SPORADIC}",
         hold=limits.NO_TRAFFIC_HOLD,
         why="Of a process that reports and says zero. One that does not report is ServiceGone, AgentGone or MetricsMissing.",
         summary="没有任何请求",
@@ -180,7 +183,7 @@ def _traffic_drop(scale: Scale) -> Alert:
         expr=(
             f"1 - {ratio}\nand on ({BY}) (\n"
             f"  (({under_days}) and on ({BY}) (({under_hour}) or {told}))\n"
-            f"  or (({under_hour}) unless on ({BY}) {SAME_WINDOW})\n)\n{_unless_sporadic(scale)}"
+            f"  or (({under_hour}) unless on ({BY}) {SAME_WINDOW})\n)\n{_UNLESS_SPORADIC}"
         ),
         hold=limits.TRAFFIC_HOLD,
         why=(
@@ -193,11 +196,6 @@ def _traffic_drop(scale: Scale) -> Alert:
         threshold=f"≥ {percent(limits.TRAFFIC_DROP)}",
         drill="traffic-falls",
     )
-
-
-def _unless_sporadic(scale: Scale) -> str:
-    expected = f"last_over_time({foreign_metrics.TRAFFIC_EXPECTED}[{scale.duration(limits.LAST_HOUR)}])"
-    return f"unless on (instance) {expected} == 0"
 
 
 def _breaker_open(scale: Scale) -> Alert:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from prometheus.alerting import foreign_metrics, limits
 from prometheus.alerting.expression import BY, JOB, LASTING, equal, greatest, increase, select, summed
-from prometheus.alerting.recordings import REQUESTS
+from prometheus.alerting.recordings import REQUESTS, TRANSIENT
 from prometheus.alerting.rule import Alert, Area, Group, Severity
 from prometheus.alerting.wording import WHERE, WHOLE
 from service.errors import ErrorType
@@ -61,7 +61,7 @@ def _agent_gone(scale: Scale) -> Alert:
         name="AgentGone",
         area=Area.PROCESS,
         severity=Severity.CRITICAL,
-        expr=f"(\n  {seen}\n  or ({remembered} and {told})\n)\n{silent}\n{scraped}",
+        expr=f"(\n  {seen}\n  or ({remembered} and {told})\n)\n{silent}\n{scraped}\nunless on (instance) {TRANSIENT}",
         hold=limits.AGENT_HOLD,
         why=(
             "Pushed series have neither `up` nor staleness: who reported within the hour and is silent now is gone. "

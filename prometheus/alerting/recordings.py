@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from prometheus.alerting import foreign_metrics, limits
-from prometheus.alerting.expression import BY, FAILED, JUDGED, either, grown, increase, rate, select, summed
+from prometheus.alerting.expression import BY, FAILED, JOB, JUDGED, either, grown, increase, rate, select, summed
 from prometheus.alerting.rule import Group, Recording
 from prometheus.alerting.scale import days
 from service.telemetry import names
@@ -19,6 +19,8 @@ TRAFFIC = "mgeo:requests:increase"
 LAST_HOUR = "mgeo:requests:last_hour"
 SAME_WINDOW = "mgeo:requests:same_window"
 WORKDAY = "mgeo:workday"
+EXPECTED = "mgeo:server:traffic_expected"
+TRANSIENT = "mgeo:transient:info"
 BURN_RATIO = "mgeo:requests_failed:ratio"
 ITEMS_LOST = "mgeo:otelcol_items_lost:increase"
 LOSSES = {
@@ -54,6 +56,30 @@ def slo(scale: Scale) -> Group:
             )
         )
     return Group(name="slo", why="The error ratio over the windows of the burn rates, shortest first.", rules=tuple(rules))
+
+
+def instances(scale: Scale) -> Group:
+    """Which processes are servers, and which end by themselves."""
+    memory = scale.duration(limits.AGENT_LATCH)
+    info = select(foreign_metrics.TARGET_INFO, JOB)
+    return Group(
+        name="instances",
+        why="Which processes are servers, whose silence matters, and which end when their work is done.",
+        rules=(
+            Recording(
+                record=EXPECTED,
+                expr=f"max by (instance) (last_over_time({foreign_metrics.TRAFFIC_EXPECTED}[{memory}]))",
+                why="Servers alone tell whether traffic is expected: 1, or 0 with MGEO_TRAFFIC=sporadic.",
+            ),
+            Recording(
+                record=TRANSIENT,
+                expr=(
+                    f"group by (instance) (last_over_time({info}[{memory}]))\nunless on (instance) {EXPECTED}\nand on () group({EXPECTED})"
+                ),
+                why="Processes that tell no such thing while others do: `mgeo match`, and scripts with a decorated function.",
+            ),
+        ),
+    )
 
 
 def traffic(scale: Scale) -> Group:

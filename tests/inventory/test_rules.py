@@ -245,7 +245,7 @@ def test_every_query_of_a_runbook_is_about_metrics_that_exist(name: str) -> None
     read = {series for query in queries for series in selected(query)}
 
     assert read - known_series() - LOOKED_AT == set()
-    assert {link for link in re.findall(r"\]\((\w+)\.md\)", text)} <= set(ALERTS)
+    assert set(re.findall(r"\]\((\w+)\.md\)", text)) <= set(ALERTS)
     assert queries or name == "NotifierNotStoring"
 
 

@@ -274,6 +274,17 @@ TRAFFIC = (
     ),
     Case(
         alert="TrafficDrop",
+        says="`mgeo match` has done its work, beside a server that goes on",
+        series={
+            SUCCESS: "0+60x180 _x60",
+            ours("target_info"): "1x180 _x60",
+            EXPECTED.replace("id-1", "id-2"): "1x240",
+            OTHER_BOX: "0+60x240",
+        },
+        at="105m",
+    ),
+    Case(
+        alert="TrafficDrop",
         says="as every evening: under the last hour, but as yesterday",
         series={SUCCESS: "0+100x90 9000+50x1350 76500+100x90 85500+50x120"},
         step="1m",

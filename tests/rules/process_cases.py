@@ -55,6 +55,13 @@ GONE_CASES = (
         at="310m",
         fires=(AGENT,),
     ),
+    Case(
+        alert="AgentGone",
+        says="a box with sporadic traffic is missed as well",
+        series={INFO: "1x20 _x40", ours("mgeo_traffic_expected"): "0x20 _x40"},
+        at="16m",
+        fires=(AGENT,),
+    ),
     Case(alert="AgentGone", says="silent for three minutes", series={INFO: "1x20 _x40"}, at="13m"),
     Case(alert="AgentGone", says="it came back", series={INFO: "1x20 _x20 1x40"}, at="25m"),
     Case(alert="AgentGone", says="a service that is scraped has its own alert", series={INFO: "1x20 _x40", UP: "1x20 0x40"}, at="16m"),
@@ -66,8 +73,11 @@ GONE_CASES = (
     ),
     Case(
         alert="AgentGone",
-        says="the same under a name of its own, known by its resource",
-        series={series("target_info", job="mgeo", instance="id-3", mgeo_instance_name="box", mgeo_command="script"): "1x20 _x40"},
+        says="the same under a name of its own: servers say whether traffic is expected, and it does not",
+        series={
+            series("target_info", job="mgeo", instance="id-3", mgeo_instance_name="box"): "1x20 _x40",
+            series("mgeo_traffic_expected", job="mgeo", instance="id-2", mgeo_instance_name="other"): "1x60",
+        },
         at="16m",
     ),
     Case(alert="AgentGone", says="two days later nobody misses it", series={INFO: "1x2 _x600"}, step="5m", evaluated="2m", at="1500m"),

@@ -19,6 +19,7 @@ SUBJECTS = {
 
 
 @pytest.mark.stack
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("subject", SUBJECTS)
 def test_alerts_fire_when_they_must_and_only_then(subject: str, program: Callable[[str], Path], tmp_path: Path) -> None:
     """Each case is a sentence; promtool names the one that fails."""
