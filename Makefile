@@ -64,6 +64,7 @@ check: $(VENV)/.dev ## formatting, lint, types, import contracts, generated page
 	$(BIN)/lint-imports
 	$(BIN)/python -m service.reference --check
 	$(BIN)/python -m grafana.dashboards --check
+	$(BIN)/python -m prometheus.alerting --check
 	$(BIN)/codespell
 
 .PHONY: fix
@@ -79,6 +80,11 @@ test-quick: $(VENV)/.dev ## the quick tests: no server, no browser
 test: check ## all checks and tests but those of the running stack, with branch coverage
 	$(BIN)/python -m pytest -m "not slow and not stack and not faults" -n 2 --cov --cov-report=
 	$(BIN)/python -m pytest -m "slow and not stack and not faults" --cov --cov-append --cov-report=term --cov-fail-under=95
+
+.PHONY: test-rules
+test-rules: $(VENV)/.dev ## alert rules and routing in the real promtool, amtool, Prometheus and Alertmanager; a few minutes
+	$(BIN)/python -m prometheus.alerting --check
+	$(BIN)/python -m pytest tests/rules tests/unit/prometheus tests/inventory/test_rules.py --timeout 600
 
 .PHONY: test-stack
 test-stack: $(VENV)/.dev stack ## the running native stack: every signal, lookup, audit, gateway, both other profiles, short faults
@@ -116,9 +122,10 @@ bench: $(VENV)/.dev stack ## measure, for under an hour; writes benchmarks/resul
 	$(BIN)/python -m benchmarks
 
 .PHONY: docs
-docs: $(VENV)/.dev ## write the generated references and dashboards
+docs: $(VENV)/.dev ## write the generated references, dashboards and rules
 	$(BIN)/python -m service.reference
 	$(BIN)/python -m grafana.dashboards
+	$(BIN)/python -m prometheus.alerting
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
 LOCK_MODEL := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -c requirements.txt -c requirements-torch.txt model/requirements.in

@@ -1,0 +1,1 @@
+"""Rules and routing as code: `python -m prometheus.alerting` writes the rule files and Alertmanager's configuration."""
