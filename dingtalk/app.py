@@ -16,11 +16,17 @@ from starlette.routing import Route
 from dingtalk.boot import this_boot
 from dingtalk.clock import Clock
 from dingtalk.fallback import AppriseFallback
+from dingtalk.link_key import kept_link_key
+from dingtalk.links import SignedLinks
 from dingtalk.log import Event, Log
+from dingtalk.message import Renderer
 from dingtalk.metrics import Metrics
 from dingtalk.outbox.store import Outbox
 from dingtalk.robot import RobotClient, robot_http_client
+from dingtalk.runbooks import Runbooks
 from dingtalk.status import StatusApi
+from dingtalk.templates import Templates
+from dingtalk.view import PAGES
 from dingtalk.webhook import MAX_BYTES, Guard, Webhook
 from dingtalk.worker import Worker
 
@@ -118,36 +124,81 @@ class NotifierServer(uvicorn.Server):
 
 
 def run(
-    config: Config, *, renderer: Renders, fallback: Fallback | None = None, listener: socket.socket | None = None, instance: str = ""
+    config: Config,
+    *,
+    renderer: Renders | None = None,
+    fallback: Fallback | None = None,
+    listener: socket.socket | None = None,
+    instance: str = "",
 ) -> None:
     """Run the notifier until SIGTERM or SIGINT.
 
     Args:
         config: all of it.
-        renderer: writes messages.
+        renderer: writes messages; by the configuration when it is not given.
         fallback: tells elsewhere; Apprise when it is not given.
         listener: a bound socket; the configured address when it is not given.
         instance: `service.instance.id` of the log.
 
     Raises:
-        StoreUnavailable: the outbox cannot be opened.
+        ConfigError: the folder of templates or runbooks cannot be read.
+        StoreUnavailable: the outbox cannot be opened, or the key of links not be kept.
     """
     clock = Clock()
     log = Log(sys.stderr, clock=clock, instance=instance)
+    metrics = Metrics(config)
+    writer: Renders = renderer or _renderer(config, metrics=metrics, log=log)
     with contextlib.closing(
         Outbox.open(config.data_dir, clock=clock, boot=this_boot(clock.monotonic()), max_queue=config.max_queue)
     ) as store:
         asyncio.run(
-            _serve(config, clock=clock, renderer=renderer, fallback=fallback or AppriseFallback(), store=store, log=log, listener=listener)
+            _serve(
+                config,
+                clock=clock,
+                renderer=writer,
+                fallback=fallback or AppriseFallback(),
+                store=store,
+                metrics=metrics,
+                log=log,
+                listener=listener,
+            )
         )
 
 
+def _renderer(config: Config, *, metrics: Metrics, log: Log) -> Renderer:
+    def failed(template: str, reason: str) -> None:
+        metrics.template_failed()
+        log.write(Event.TEMPLATE_FAILED, subject=template, words=reason)
+
+    return Renderer(
+        config,
+        Templates.load(config.templates, on_failure=failed),
+        links=SignedLinks(f"{config.public_url}{PAGES}", kept_link_key(config)) if config.public_url else None,
+        first_steps=Runbooks.load(config.runbooks).first_steps,
+    )
+
+
 async def _serve(
-    config: Config, *, clock: Clock, renderer: Renders, fallback: Fallback, store: Outbox, log: Log, listener: socket.socket | None
+    config: Config,
+    *,
+    clock: Clock,
+    renderer: Renders,
+    fallback: Fallback,
+    store: Outbox,
+    metrics: Metrics,
+    log: Log,
+    listener: socket.socket | None,
 ) -> None:
     async with robot_http_client() as http:
         app = create_app(
-            config, clock=clock, renderer=renderer, client=RobotClient(http, clock=clock), fallback=fallback, store=store, log=log
+            config,
+            clock=clock,
+            renderer=renderer,
+            client=RobotClient(http, clock=clock),
+            fallback=fallback,
+            store=store,
+            metrics=metrics,
+            log=log,
         )
         server = NotifierServer(
             uvicorn.Config(

@@ -152,6 +152,8 @@ class Config(_Section):
     port: int = Field(default=8060, ge=0, le=65535)
     data_dir: Path = Path("var/notifier")
     public_url: str = Field(default="", description="Where people reach this stack from their phones; links need it.")
+    grafana_url: str = Field(default="", description="Where people reach Grafana; links to dashboards need it.")
+    runbooks: Path | None = Field(default=None, description="Folder with the runbooks: their first steps stand in messages.")
     alertmanager_url: str = "http://127.0.0.1:9093"
     prometheus_url: str = "http://127.0.0.1:9090"
     time_zone: Annotated[str, AfterValidator(_zone)] = "Asia/Shanghai"
@@ -255,7 +257,7 @@ def load_config(path: Path, **overrides: object) -> Config:
         raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is no TOML: {error}") from error
-    for name in ("templates", "data_dir"):
+    for name in ("templates", "data_dir", "runbooks"):
         if isinstance(values.get(name), str):
             values[name] = str(path.parent / values[name])
     given = {name: value for name, value in overrides.items() if value is not None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dingtalk.mention import NOBODY
 from dingtalk.outbox.rows import Draft
 from dingtalk.plan import Form, Lane
 from dingtalk.renders import BareRenderer
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
 
     from dingtalk.clock import Clock
     from dingtalk.config import Config
+    from dingtalk.notice import Notice
     from dingtalk.outbox.store import Outbox
-    from dingtalk.renders import Renders, Saying
+    from dingtalk.part import Mention
+    from dingtalk.renders import Renders
 
 
 class Notices:
@@ -32,36 +35,36 @@ class Notices:
         self._outbox = outbox
         self._renderer = renderer
         self._clock = clock
-        self._said: dict[tuple[str, Saying], float] = {}
+        self._said: dict[tuple[str, Notice], float] = {}
 
-    def say(self, to: str, saying: Saying, **facts: object) -> None:
-        """Say something to a receiver. It goes with what is critical: it tells why the rest may not come.
+    def say(self, to: str, kind: Notice, *, mention: Mention = NOBODY, **facts: object) -> None:
+        """Say something to a receiver, and call somebody. It goes with what is critical: it tells why the rest may not come.
 
         Raises:
             StoreUnavailable: it cannot be stored.
         """
         now = self._clock.unix()
         try:
-            part = self._renderer.notice(saying, now=now, **facts)
+            part = self._renderer.notice(kind, now=now, mention=mention, **facts)
         except Exception:  # noqa: BLE001 -- a notice is told in any form
-            part = BareRenderer().notice(saying, now=now, **facts)
+            part = BareRenderer().notice(kind, now=now, mention=mention, **facts)
         self._outbox.put(
-            Draft(receiver=to, group_key=f"notifier:{saying.value}", lane=Lane.CRITICAL, form=Form.NOTICE, parts=(part,), received_at=now)
+            Draft(receiver=to, group_key=f"notifier:{kind.name}", lane=Lane.CRITICAL, form=Form.NOTICE, parts=(part,), received_at=now)
         )
 
-    def say_seldom(self, to: str, saying: Saying, *, pause: float, **facts: object) -> None:
+    def say_seldom(self, to: str, kind: Notice, *, pause: float, **facts: object) -> None:
         """Say something unless it was said within `pause` seconds before: what goes on shall not fill the group.
 
         Raises:
             StoreUnavailable: it cannot be stored.
         """
         now = self._clock.monotonic()
-        last = self._said.get((to, saying))
+        last = self._said.get((to, kind))
         if last is None or now - last >= pause * self._config.scale:
-            self.say(to, saying, **facts)
-            self._said[to, saying] = now
+            self.say(to, kind, mention=NOBODY, **facts)
+            self._said[to, kind] = now
 
-    def say_by(self, robots: Collection[str], saying: Saying, **facts: object) -> None:
+    def say_by(self, robots: Collection[str], kind: Notice, **facts: object) -> None:
         """Say something to the default receiver, or else to the first, that one of the robots serves; to nobody when there is none.
 
         Raises:
@@ -69,5 +72,5 @@ class Notices:
         """
         for receiver in [self._config.receiver(""), *self._config.receivers]:
             if set(robots) & set(receiver.robots):
-                self.say(receiver.name, saying, **facts)
+                self.say(receiver.name, kind, mention=NOBODY, **facts)
                 return

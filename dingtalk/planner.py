@@ -11,12 +11,13 @@ from dingtalk.alert import AlertStatus, Notification
 from dingtalk.errors import PayloadError
 from dingtalk.log import Event
 from dingtalk.metrics import RobotStatus, Status, organisations
+from dingtalk.notice import Notice
 from dingtalk.outbox.rows import NO_ROBOT, Draft, RobotState
 from dingtalk.payload import parse
 from dingtalk.plan import Form, Pool, RobotView, Situation
 from dingtalk.quota import Degradation, Usage
 from dingtalk.received import Received
-from dingtalk.renders import BareRenderer, Saying
+from dingtalk.renders import BareRenderer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -290,6 +291,6 @@ class Planner:
             self._outbox.set_step(name, step)
             self._log.write(Event.DEGRADATION_CHANGED, subject=name, words=step.name.lower())
             robots = {robot.name for robot in self._config.robots if robot.organisation == name}
-            saying = Saying.RESTORED if step is Degradation.NONE else Saying.DEGRADED
-            self._notices.say_by(robots, saying, organisation=name, step=int(step))
+            kind = Notice.RESTORED if step is Degradation.NONE else Notice.DEGRADED
+            self._notices.say_by(robots, kind, organisation=name, step=int(step))
         return steps

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from dingtalk.alert import AlertStatus
-from dingtalk.part import Part, Shape
+from dingtalk.mention import NOBODY
+from dingtalk.part import Mention, Part, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dingtalk.notice import Notice
     from dingtalk.received import Received
 
 _PART_BYTES = 16_000
 """Of the text: as JSON, with quotes doubled at worst, title and keyword, it stays below what DingTalk takes."""
 _LINE_CHARACTERS = 300
-
-
-class Saying(StrEnum):
-    """What the notifier itself has to say; the names are those of its notices."""
-
-    DEGRADED = "DEGRADED"
-    RESTORED = "RESTORED"
-    TOO_LARGE = "TOO_LARGE"
-    ROBOT_BANNED = "ROBOT_BANNED"
-    ROBOT_DEAD = "ROBOT_DEAD"
-    ROBOT_MISCONFIGURED = "ROBOT_MISCONFIGURED"
-    ROBOT_BACK = "ROBOT_BACK"
-    DEAD_LETTER = "DEAD_LETTER"
 
 
 class Renders(Protocol):
@@ -43,8 +31,8 @@ class Renders(Protocol):
     def plain(self, received: Sequence[Received], *, now: float) -> list[Part]:
         """The form that DingTalk takes when it refused another: text without links, images and words of annotations."""
 
-    def notice(self, saying: Saying, *, now: float, **facts: object) -> Part:
-        """What the notifier itself has to say."""
+    def notice(self, kind: Notice, *, now: float, mention: Mention = NOBODY, **facts: object) -> Part:
+        """What the notifier itself has to say, and who is called."""
 
 
 class BareRenderer:
@@ -63,10 +51,10 @@ class BareRenderer:
         lines = [line for one in received for line in _lines(one)]
         return _parts(list(dict.fromkeys(lines)) or ["(no alerts)"])
 
-    def notice(self, saying: Saying, *, now: float, **facts: object) -> Part:  # noqa: ARG002 -- of the Protocol
+    def notice(self, kind: Notice, *, now: float, mention: Mention = NOBODY, **facts: object) -> Part:  # noqa: ARG002 -- of the Protocol
         """See `Renders`."""
         words = ", ".join(f"{name} {value}" for name, value in sorted(facts.items()))
-        return _parts([f"notifier: {saying.value.lower().replace('_', ' ')} {words}".strip()])[0]
+        return _parts([f"notifier: {kind.name.lower().replace('_', ' ')} {words}".strip()])[0]
 
 
 def _lines(received: Received) -> list[str]:

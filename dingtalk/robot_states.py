@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 from dingtalk import quota, rate
 from dingtalk.answer import Answer, Outcome
 from dingtalk.log import Event
+from dingtalk.notice import Notice
 from dingtalk.outbox.rows import RobotRow, RobotState
-from dingtalk.renders import Saying
 
 if TYPE_CHECKING:
     from dingtalk.clock import Clock
@@ -30,9 +30,9 @@ _STATES = {
     Outcome.OVER_QUOTA: RobotState.OVER_QUOTA,
 }
 _SAYINGS = {
-    RobotState.BANNED: Saying.ROBOT_BANNED,
-    RobotState.DEAD: Saying.ROBOT_DEAD,
-    RobotState.MISCONFIGURED: Saying.ROBOT_MISCONFIGURED,
+    RobotState.BANNED: Notice.ROBOT_BANNED,
+    RobotState.DEAD: Notice.ROBOT_DEAD,
+    RobotState.MISCONFIGURED: Notice.ROBOT_MISCONFIGURED,
 }
 
 
@@ -87,7 +87,7 @@ class RobotStates:
             return
         self._log.write(Event.ROBOT_CHANGED, subject=robot, words=row.state.value)
         if row.state is RobotState.OK and before.state in {RobotState.DEAD, RobotState.MISCONFIGURED}:
-            self._notices.say_by({robot}, Saying.ROBOT_BACK, robot=robot)
+            self._notices.say_by({robot}, Notice.ROBOT_BACK, robot=robot)
         elif row.state in _SAYINGS:
             well = {name for name, other in self.all().items() if other.state is RobotState.OK}
             seconds = max(0.0, row.until - self._clock.unix())

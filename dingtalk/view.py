@@ -25,6 +25,10 @@ MAX_REQUEST_IDS = 3
 _REQUEST_ID = re.compile(r"(?!-)[A-Za-z0-9._~-]{1,128}(?::\d{1,5})?")
 _STEP_NUMBER = re.compile(r"^\s*(?:[-*]|\d{1,2}[.)、])\s+")
 _PATH = re.compile(r"/[A-Za-z0-9/._~?=&%-]{1,200}")
+_RUNBOOK = re.compile(r"docs/runbooks/([A-Za-z0-9_]{1,80})\.md")
+_DASHBOARD = re.compile(r"[A-Za-z0-9_-]{1,40}")
+PAGES = "/notifier"
+"""Where the notifier's own pages are below the public address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +87,7 @@ class Viewer:
 
     def __init__(self, config: Config, first_steps: Mapping[str, str]) -> None:
         self._public_url = config.public_url
+        self._grafana_url = config.grafana_url
         self.zone: tzinfo = ZoneInfo(config.time_zone)
         self._first_steps = first_steps
 
@@ -91,8 +96,8 @@ class Viewer:
         alert = told.alert
         annotations = alert.annotations
         ended = told.ended_at
-        story = self._url(annotations.get("story_url", ""))
-        path = annotations.get("story_url", "")
+        path = annotations.get("story_url", "") or annotations.get("story", "")
+        story = self._url(path)
         return AlertView(
             name=alert.name,
             severity=alert.severity.value,
@@ -101,8 +106,8 @@ class Viewer:
             over=told.over,
             state="" if not told.over else wording.FIRED_AND_RESOLVED if told.began else wording.RESOLVED,
             late=told.late,
-            summary=annotations.get("summary", "").strip() or alert.name,
-            description=annotations.get("description", "").strip(),
+            summary=_without_name(annotations.get("summary", ""), alert.name) or alert.name,
+            description=_without_name(annotations.get("description", ""), alert.name),
             instance=alert.labels.get("mgeo_instance_name") or alert.labels.get("instance", ""),
             since=wording.local_time(alert.starts_at, self.zone, now),
             until=self._until(told, now),
@@ -111,8 +116,8 @@ class Viewer:
             value=annotations.get("value", "").strip(),
             threshold=annotations.get("threshold", "").strip(),
             steps=_steps(annotations.get("first_steps", "") or self._first_steps.get(alert.name, "")),
-            runbook_url=self._url(annotations.get("runbook_url", "")),
-            dashboard_url=self._url(annotations.get("dashboard_url", "")),
+            runbook_url=self._runbook(annotations.get("runbook_url", "")),
+            dashboard_url=self._dashboard(annotations),
             story_url=story,
             story_path="" if story or not _PATH.fullmatch(path) or path.startswith("//") else path,
             request_ids=_request_ids(annotations.get("request_ids", "") or annotations.get("request_id", "")),
@@ -131,10 +136,26 @@ class Viewer:
             return ""
         return wording.age(now - told.alert.starts_at) if told.ended_at is None else wording.duration(told.ended_at - told.alert.starts_at)
 
+    def _runbook(self, text: str) -> str:
+        # The rules name the file of the checkout, which the notifier shows as a page.
+        found = _RUNBOOK.fullmatch(text.strip())
+        return self._url(f"{PAGES}/runbooks/{found[1]}" if found else text)
+
+    def _dashboard(self, annotations: Mapping[str, str]) -> str:
+        uid = annotations.get("dashboard", "").strip()
+        if self._grafana_url and _DASHBOARD.fullmatch(uid):
+            return self._url(f"{self._grafana_url.rstrip('/')}/d/{uid}")
+        return self._url(annotations.get("dashboard_url", ""))
+
     def _url(self, text: str) -> str:
         url = safe_url(text, self._public_url)
         # Where people reach this stack is said by the configuration, whatever its name looks like.
         return url if url and (urlsplit(url).hostname == urlsplit(self._public_url).hostname or is_reachable(url)) else ""
+
+
+def _without_name(text: str, name: str) -> str:
+    """What a rule says, without the English name before it, which a message has anyway."""
+    return text.strip().removeprefix(name).lstrip(" ：:").strip()
 
 
 def _steps(text: str) -> tuple[str, ...]:

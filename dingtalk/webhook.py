@@ -18,8 +18,8 @@ from starlette.responses import JSONResponse
 from dingtalk.errors import PayloadError, StoreUnavailable
 from dingtalk.log import Event
 from dingtalk.metrics import Result
+from dingtalk.notice import Notice
 from dingtalk.payload import parse
-from dingtalk.renders import Saying
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -192,7 +192,7 @@ class Webhook:
     async def _too_large(self, receiver: str, size: int) -> Response:
         try:
             await asyncio.to_thread(
-                lambda: self._worker.notices.say_seldom(receiver, Saying.TOO_LARGE, pause=TOO_LARGE_AGAIN, receiver=receiver, bytes=size)
+                lambda: self._worker.notices.say_seldom(receiver, Notice.TOO_LARGE, pause=TOO_LARGE_AGAIN, receiver=receiver, bytes=size)
             )
         except StoreUnavailable as error:
             # Nobody could be told that it was refused, so it shall come again.

@@ -13,13 +13,13 @@ from dingtalk.answer import Answer, Outcome
 from dingtalk.delivery import Step, delay, next_step
 from dingtalk.errors import StoreUnavailable
 from dingtalk.log import Event
+from dingtalk.notice import Notice
 from dingtalk.notices import Notices
 from dingtalk.outbox.rows import FALLBACK
 from dingtalk.part import MAX_BODY_BYTES
 from dingtalk.plan import Form
 from dingtalk.planner import Planner
 from dingtalk.reach import Reach
-from dingtalk.renders import Saying
 from dingtalk.robot_states import RobotStates
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ class Worker:
 
     def _say_dead_letters(self, receiver: str) -> None:
         count = self._outbox.depth().dead
-        self.notices.say_seldom(receiver, Saying.DEAD_LETTER, pause=DEAD_LETTER_AGAIN, receiver=receiver, count=count)
+        self.notices.say_seldom(receiver, Notice.DEAD_LETTER, pause=DEAD_LETTER_AGAIN, receiver=receiver, count=count)
 
     async def _told_elsewhere(self, message: StoredMessage) -> bool:
         taken = False

@@ -21,8 +21,8 @@ from service.setting import FilePath, Secret, expanded, setting
 from service.stack_settings import (
     STACK_CONCERNS,
     AuditSettings,
-    NotifierSettings,
     GatewaySettings,
+    NotifierSettings,
     ProgramSettings,
     RetentionSettings,
     StackPortSettings,

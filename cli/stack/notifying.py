@@ -85,7 +85,8 @@ def simulated_config(site: Site) -> str:
         for name in RECEIVERS
     ]
     receivers = [f'[[receivers]]\nname = "{name}"\nrobots = ["{name}"]\n' for name in RECEIVERS]
-    head = f'# Made by `mgeo up`, since MGEO_NOTIFIER_CONFIG names none. Tells the simulator.\nallowed_hosts = {hosts}\ndefault_receiver = "warning"\n'
+    head = "# Made by `mgeo up`, since MGEO_NOTIFIER_CONFIG names none: tells the simulator.\n"
+    head += f'allowed_hosts = {hosts}\ndefault_receiver = "warning"\n'
     return "\n".join([head, *robots, *receivers])
 
 

@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dingtalk.alert import Alert, AlertStatus, Notification
+from dingtalk.notice import Notice
 from dingtalk.part import MAX_BODY_BYTES
 from dingtalk.received import Received
-from dingtalk.renders import BareRenderer, Saying
+from dingtalk.renders import BareRenderer
 
 
 def received(*names, instance="box"):
@@ -29,7 +30,7 @@ def test_one_line_an_alert():
 
 def test_a_notice_is_one_line():
     """Its name and facts."""
-    assert BareRenderer().notice(Saying.ROBOT_DEAD, now=0.0, robot="r1").text == "notifier: robot dead robot r1"
+    assert BareRenderer().notice(Notice.ROBOT_DEAD, now=0.0, robot="r1").text == "notifier: robot dead robot r1"
 
 
 @given(st.lists(st.text(max_size=400), max_size=120), st.text(max_size=100))
