@@ -81,6 +81,12 @@ def merge(received: Sequence[Received]) -> Group:
     )
 
 
+def firing_severity(notification: Notification) -> Severity | None:
+    """How urgent the most urgent of its alerts that fire is; None when all are over."""
+    firing = [alert.severity for alert in notification.alerts if not _next(None, alert, late=False).over]
+    return min(firing, key=lambda severity: _URGENCY[severity], default=None)
+
+
 def by_group(received: Sequence[Received]) -> list[list[Received]]:
     """Apart by receiver and group, each in the order of receipt."""
     groups: dict[tuple[str, str], list[Received]] = {}

@@ -128,7 +128,34 @@ def m004_states(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO probe VALUES (0)")
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_receipts, m002_messages, m003_sends, m004_states)
+def m005_handling(connection: sqlite3.Connection) -> None:
+    """Groups by the digest that links and commands name them with, who has taken each, and which links were used."""
+    connection.execute("ALTER TABLE receipt ADD COLUMN digest TEXT NOT NULL DEFAULT ''")
+    # The severity of its most urgent alert that fires; empty when all of it is over.
+    connection.execute("ALTER TABLE receipt ADD COLUMN firing TEXT NOT NULL DEFAULT ''")
+    connection.execute("CREATE INDEX receipt_by_digest ON receipt (digest, id)")
+    connection.execute(
+        """
+        CREATE TABLE handling (          -- a group that fires: who was asked, and who has taken it
+            digest TEXT PRIMARY KEY,
+            receiver TEXT NOT NULL,
+            group_key TEXT NOT NULL,
+            opened_at REAL NOT NULL,
+            asked INTEGER NOT NULL,
+            asked_at REAL NOT NULL,
+            taken_by TEXT,
+            taken_at REAL
+        ) WITHOUT ROWID
+        """,
+    )
+    connection.execute("CREATE INDEX handling_open ON handling (opened_at) WHERE taken_by IS NULL")
+    connection.execute(
+        "CREATE TABLE used_link (hash TEXT PRIMARY KEY, who TEXT NOT NULL, at REAL NOT NULL, expires_at REAL NOT NULL) WITHOUT ROWID",
+    )
+    connection.execute("CREATE INDEX used_link_by_expiry ON used_link (expires_at)")
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_receipts, m002_messages, m003_sends, m004_states, m005_handling)
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

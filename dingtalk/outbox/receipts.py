@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 from dingtalk.alert import REPEATED, Severity
 from dingtalk.errors import StoreUnavailable
+from dingtalk.links import group_digest
 from dingtalk.outbox.file import OutboxFile
+from dingtalk.outbox.handling import end_handling
 from dingtalk.outbox.rows import Accepted, AlertTold, StoredReceipt
 from dingtalk.plan import Lane, WaitingGroup
+from dingtalk.told import firing_severity
 
 if TYPE_CHECKING:
     import sqlite3
@@ -33,6 +36,8 @@ class Receipts(OutboxFile):
         now = self._clock.unix()
         key = notification.content_key
         deflated = zlib.compress(payload, 1)
+        digest = group_digest(notification.receiver, notification.group_key)
+        firing = firing_severity(notification)
         with self._writing() as connection:
             if notification.reason != REPEATED:
                 known = connection.execute(
@@ -53,8 +58,8 @@ class Receipts(OutboxFile):
             repeats = notification.reason == REPEATED or (not notification.reason and before is not None and before[1] == key)
             repeat = 1 + (before[0] if before is not None else 0) if repeats else 0
             cursor = connection.execute(
-                "INSERT INTO receipt (received_at, receiver, group_key, content_key, severity, repeat, alerts, payload, state)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'waiting')",
+                "INSERT INTO receipt (received_at, receiver, group_key, content_key, severity, repeat, alerts, payload, state,"
+                " digest, firing) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?)",
                 (
                     now,
                     notification.receiver,
@@ -64,8 +69,13 @@ class Receipts(OutboxFile):
                     repeat,
                     len(notification.alerts),
                     deflated,
+                    digest,
+                    "" if firing is None else firing.value,
                 ),
             )
+            if not notification.truncated:
+                # Of what Alertmanager left out nobody knows whether it is over.
+                end_handling(connection, digest, firing)
             self._remember(connection, notification, now)
             stored = cursor.lastrowid
             assert stored is not None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dingtalk.alert import Severity
+    from dingtalk.escalation import Case
     from dingtalk.part import Part
     from dingtalk.plan import Form, Lane
 
@@ -57,6 +58,34 @@ class StoredReceipt:
     payload: bytes
     received_at: float
     repeat: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredGroup:
+    """One group.
+
+    Attributes:
+        digest: names it in links and commands.
+        firing: how urgent the most urgent alert that fires is; None when all of it is over.
+        newest: the last that was received of it.
+        case: who was asked, or has taken it; None when nobody has to.
+    """
+
+    digest: str
+    receiver: str
+    group_key: str
+    firing: Severity | None
+    newest: StoredReceipt
+    case: Case | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsedLink:
+    """A signed link that has counted: its hash, by whom, and when it would have expired in seconds since 1970."""
+
+    hash: str
+    who: str
+    expires_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
