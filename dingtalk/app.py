@@ -13,6 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from dingtalk.alertmanager import Alertmanager
 from dingtalk.boot import this_boot
 from dingtalk.clock import Clock
 from dingtalk.fallback import AppriseFallback
@@ -22,6 +23,11 @@ from dingtalk.log import Event, Log
 from dingtalk.message import Renderer
 from dingtalk.metrics import Metrics
 from dingtalk.outbox.store import Outbox
+from dingtalk.people.api import GroupsApi
+from dingtalk.people.desk import Desk, NoSilences
+from dingtalk.people.escalations import Escalations
+from dingtalk.people.link_pages import LinkPages
+from dingtalk.people.page import Page
 from dingtalk.robot import RobotClient, robot_http_client
 from dingtalk.runbooks import Runbooks
 from dingtalk.status import StatusApi
@@ -37,6 +43,7 @@ if TYPE_CHECKING:
 
     from dingtalk.config import Config
     from dingtalk.fallback import Fallback
+    from dingtalk.people.desk import Silences
     from dingtalk.renders import Renders
     from dingtalk.robot import Sends
 
@@ -57,6 +64,8 @@ def create_app(
     metrics: Metrics | None = None,
     log: Log | None = None,
     max_bytes: int = MAX_BYTES,
+    links: SignedLinks | None = None,
+    silences: Silences | None = None,
 ) -> Starlette:
     """Put the notifier together. Its lifespan delivers; whoever opened the store closes it afterwards.
 
@@ -72,6 +81,8 @@ def create_app(
         metrics: made here when they are not given.
         log: writes nothing when it is not given.
         max_bytes: of one notification.
+        links: the links of messages; without them their pages are not there.
+        silences: makes silences; none are made when it is not given.
     """
     metrics = metrics or Metrics(config)
     log = log or Log(None, clock=clock)
@@ -79,16 +90,25 @@ def create_app(
     guard = Guard(config)
     webhook = Webhook(config, guard=guard, outbox=store, worker=worker, metrics=metrics, log=log, clock=clock, max_bytes=max_bytes)
     api = StatusApi(guard=guard, outbox=store, worker=worker, webhook=webhook, metrics=metrics)
+    desk = Desk(outbox=store, notices=worker.notices, wake=worker.wake, silences=silences or NoSilences(), log=log, clock=clock)
+    groups = GroupsApi(guard=guard, desk=desk)
+    pages = LinkPages(links=links, desk=desk, page=Page(config, clock), clock=clock).routes() if links is not None else []
+    escalations = Escalations(
+        config, outbox=store, notices=worker.notices, wake=worker.wake, fallback=fallback, metrics=metrics, log=log, clock=clock
+    )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:  # noqa: ARG001 -- Starlette passes it
         delivering = asyncio.create_task(worker.run())
+        escalating = asyncio.create_task(escalations.run())
         try:
             yield
         finally:
             webhook.close()
+            await escalations.stop()
             await worker.stop(seconds=STOP_SECONDS)
             await delivering
+            await escalating
 
     app = Starlette(
         routes=[
@@ -99,6 +119,8 @@ def create_app(
             Route("/livez", api.livez),
             Route("/readyz", api.readyz),
             Route("/metrics", api.metrics),
+            *groups.routes(),
+            *pages,
         ],
         lifespan=lifespan,
     )
@@ -147,7 +169,8 @@ def run(
     clock = Clock()
     log = Log(sys.stderr, clock=clock, instance=instance)
     metrics = Metrics(config)
-    writer: Renders = renderer or _renderer(config, metrics=metrics, log=log)
+    links = SignedLinks(f"{config.public_url}{PAGES}", kept_link_key(config)) if config.public_url else None
+    writer: Renders = renderer or _renderer(config, links=links, metrics=metrics, log=log)
     with contextlib.closing(
         Outbox.open(config.data_dir, clock=clock, boot=this_boot(clock.monotonic()), max_queue=config.max_queue)
     ) as store:
@@ -160,12 +183,13 @@ def run(
                 store=store,
                 metrics=metrics,
                 log=log,
+                links=links,
                 listener=listener,
             )
         )
 
 
-def _renderer(config: Config, *, metrics: Metrics, log: Log) -> Renderer:
+def _renderer(config: Config, *, links: SignedLinks | None, metrics: Metrics, log: Log) -> Renderer:
     def failed(template: str, reason: str) -> None:
         metrics.template_failed()
         log.write(Event.TEMPLATE_FAILED, subject=template, words=reason)
@@ -173,7 +197,7 @@ def _renderer(config: Config, *, metrics: Metrics, log: Log) -> Renderer:
     return Renderer(
         config,
         Templates.load(config.templates, on_failure=failed),
-        links=SignedLinks(f"{config.public_url}{PAGES}", kept_link_key(config)) if config.public_url else None,
+        links=links,
         first_steps=Runbooks.load(config.runbooks).first_steps,
     )
 
@@ -187,6 +211,7 @@ async def _serve(
     store: Outbox,
     metrics: Metrics,
     log: Log,
+    links: SignedLinks | None,
     listener: socket.socket | None,
 ) -> None:
     async with robot_http_client() as http:
@@ -199,6 +224,8 @@ async def _serve(
             store=store,
             metrics=metrics,
             log=log,
+            links=links,
+            silences=Alertmanager(config.alertmanager_url, http),
         )
         server = NotifierServer(
             uvicorn.Config(

@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from dingtalk import plan, quota, rate
-from dingtalk.alert import AlertStatus, Notification
-from dingtalk.errors import PayloadError
 from dingtalk.log import Event
 from dingtalk.metrics import RobotStatus, Status, organisations
 from dingtalk.notice import Notice
 from dingtalk.outbox.rows import NO_ROBOT, Draft, RobotState
-from dingtalk.payload import parse
 from dingtalk.plan import Form, Pool, RobotView, Situation
 from dingtalk.quota import Degradation, Usage
-from dingtalk.received import Received
+from dingtalk.received import read
 from dingtalk.renders import BareRenderer
 
 if TYPE_CHECKING:
@@ -27,11 +24,12 @@ if TYPE_CHECKING:
     from dingtalk.log import Log
     from dingtalk.metrics import Metrics
     from dingtalk.notices import Notices
-    from dingtalk.outbox.rows import StoredMessage, StoredReceipt
+    from dingtalk.outbox.rows import StoredMessage
     from dingtalk.outbox.store import Outbox
     from dingtalk.part import Part
     from dingtalk.plan import Bundle, Outgoing
     from dingtalk.reach import Reach
+    from dingtalk.received import Received
     from dingtalk.renders import Renders
     from dingtalk.robot_states import RobotStates
 
@@ -145,7 +143,7 @@ class Planner:
             group_key=message.group_key,
             lane=message.lane,
             form=Form.PLAIN,
-            parts=tuple(self._rendered(Form.PLAIN, [[self._received(receipt) for receipt in receipts]], self._clock.unix())),
+            parts=tuple(self._rendered(Form.PLAIN, [[read(receipt) for receipt in receipts]], self._clock.unix())),
             receipts=tuple(receipt.id for receipt in receipts),
             received_at=message.received_at,
         )
@@ -178,7 +176,7 @@ class Planner:
 
     def _put(self, bundle: Bundle, now: float) -> None:
         receipts = [self._outbox.waiting_receipts(group.receiver, group.group_key) for group in bundle.groups]
-        groups = [[self._received(receipt) for receipt in group] for group in receipts if group]
+        groups = [[read(receipt) for receipt in group] for group in receipts if group]
         if not groups:
             return
         self._outbox.put(
@@ -211,16 +209,6 @@ class Planner:
             self._log.write(Event.TEMPLATE_FAILED, words=why)
             parts = self._bare.plain(flat, now=now)
         return parts
-
-    @staticmethod
-    def _received(receipt: StoredReceipt) -> Received:
-        try:
-            notification = parse(receipt.payload, receiver=receipt.receiver, now=receipt.received_at)
-        except PayloadError:
-            # It was understood when it was stored, by another version of this program.
-            notification = Notification(receiver=receipt.receiver, group_key=f"receipt {receipt.id}", status=AlertStatus.FIRING, alerts=())
-        late = any(alert.labels.get("late") == "true" for alert in notification.alerts)
-        return Received(notification=notification, received_at=receipt.received_at, late=late, repeat=receipt.repeat)
 
     def _buried(self, part: Outgoing, situation: Situation) -> bool:
         tried = part.fallback_tries >= FALLBACK_TRIES or not self.has_fallback(part.receiver)

@@ -29,7 +29,8 @@ class Groups(Messages):
         """What is known of a group; None when nothing of it is kept."""
         with self._read() as connection:
             row = connection.execute(
-                "SELECT id, receiver, payload, received_at, repeat, group_key, firing FROM receipt WHERE digest = ? ORDER BY id DESC LIMIT 1",
+                "SELECT id, receiver, payload, received_at, repeat, group_key, firing FROM receipt"
+                " WHERE digest = ? ORDER BY id DESC LIMIT 1",
                 (digest,),
             ).fetchone()
             return (
@@ -158,9 +159,7 @@ def _case_of(connection: sqlite3.Connection, digest: str) -> Case | None:
 
 
 def _case(row: Sequence[Any]) -> Case:  # Any: columns
-    return Case(
-        receiver=row[0], group_key=row[1], opened_at=row[2], asked=row[3], asked_at=row[4], taken_by=row[5], taken_at=row[6]
-    )
+    return Case(receiver=row[0], group_key=row[1], opened_at=row[2], asked=row[3], asked_at=row[4], taken_by=row[5], taken_at=row[6])
 
 
 def _columns(case: Case) -> tuple[object, ...]:
