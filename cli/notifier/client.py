@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from cli.api_client import ApiClient, JsonAnswer
+from cli.api_client import ApiClient, JsonAnswer, ServiceUnreachable
 from cli.service_url import ServiceUrl
 from service.errors import ServiceError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 PAGE = 500
+ANSWER_SECONDS = 20.0
+"""It asks Alertmanager for a silence, which may take ten."""
 
 
 class NotifierUnusable(ServiceError):
@@ -28,13 +34,13 @@ class NotifierClient:
 
     def __init__(self, url: str, *, token: str | None = None) -> None:
         self._url = url
-        self._client = ApiClient(ServiceUrl.parse(url), api_key=token)
+        self._client = ApiClient(ServiceUrl.parse(url), api_key=token, timeout=ANSWER_SECONDS)
 
     def status(self) -> dict[str, Any]:
         """What waits, robots, quota.
 
         Raises:
-            ServiceUnreachable, NotifierUnusable: it cannot be asked.
+            NotifierUnusable: it cannot be asked.
         """
         return self._ask("/v1/status")
 
@@ -42,7 +48,7 @@ class NotifierClient:
         """All messages in a state, the newest first.
 
         Raises:
-            ServiceUnreachable, NotifierUnusable: it cannot be asked.
+            NotifierUnusable: it cannot be asked.
         """
         found: list[dict[str, Any]] = []
         before = ""
@@ -55,18 +61,44 @@ class NotifierClient:
         """Let a dead letter wait again; why that is not possible, or None.
 
         Raises:
-            ServiceUnreachable, NotifierUnusable: it cannot be asked.
+            NotifierUnusable: it cannot be asked.
         """
-        answer = self._checked(self._client.post(f"/v1/messages/{number}/resend", {}))
+        answer = self._checked(lambda: self._client.post(f"/v1/messages/{number}/resend", {}))
         return None if answer.status == 200 else str(answer.body.get("error"))
 
+    def acknowledge(self, group: str, *, by: str) -> dict[str, Any]:
+        """Take a group over; who has it, and whether by this call.
+
+        Raises:
+            NotifierUnusable: it cannot be asked, or refuses.
+        """
+        return self._done(group, "ack", {"by": by})
+
+    def silence(self, group: str, *, by: str, reason: str, seconds: float) -> dict[str, Any]:
+        """Silence a group; the silence, its labels and its end.
+
+        Raises:
+            NotifierUnusable: it cannot be asked, or refuses.
+        """
+        return self._done(group, "silence", {"by": by, "reason": reason, "seconds": seconds})
+
+    def _done(self, group: str, act: str, members: dict[str, object]) -> dict[str, Any]:
+        answer = self._checked(lambda: self._client.post(f"/v1/groups/{quote(group, safe='')}/{act}", members))
+        if answer.status != 200:
+            raise NotifierUnusable(f"the notifier at {self._url} answered {answer.status}: {answer.body.get('error') or answer.body}")
+        return answer.body
+
     def _ask(self, path: str) -> dict[str, Any]:
-        answer = self._checked(self._client.get(path))
+        answer = self._checked(lambda: self._client.get(path))
         if answer.status != 200:
             raise NotifierUnusable(f"the notifier at {self._url} answered {answer.status}: {answer.body.get('reason') or answer.body}")
         return answer.body
 
-    def _checked(self, answer: JsonAnswer) -> JsonAnswer:
+    def _checked(self, ask: Callable[[], JsonAnswer]) -> JsonAnswer:
+        try:
+            answer = ask()
+        except ServiceUnreachable as error:
+            raise NotifierUnusable(f"{error}; `mgeo notifier run` starts it, and --url says where it is") from error
         if answer.status == 401:
             raise NotifierUnusable(f"the notifier at {self._url} asks for its token; give the file that has it with --token-file")
         return answer

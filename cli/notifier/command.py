@@ -125,7 +125,7 @@ def replay(
       mgeo notifier replay
       mgeo notifier replay 17 18
     """  # noqa: D301 -- see above
-    client = _client(url, token_file)
+    client = notifier_client(url, token_file)
     numbers = message
     if not numbers:
         numbers = [int(each["id"]) for each in client.messages(state="dead")]
@@ -154,7 +154,7 @@ def status(
     """  # noqa: D301 -- see above
     from cli.notifier.report import status_text
 
-    found = _client(url, token_file).status()
+    found = notifier_client(url, token_file).status()
     print(json.dumps(found, ensure_ascii=False) if as_json else status_text(found), end="\n" if as_json else "")
 
 
@@ -177,7 +177,12 @@ def simulate(
     raise typer.Exit(serve(host=host, port=port, config=config, journal=journal, scale=scale))
 
 
-def _client(url: str, token_file: Path | None) -> NotifierClient:
+def notifier_client(url: str, token_file: Path | None) -> NotifierClient:
+    """The API of the notifier that the options name.
+
+    Raises:
+        typer.BadParameter: the URL is none, or the file cannot be read.
+    """
     from cli.notifier.client import NotifierClient
 
     token = None if token_file is None else _token(token_file)
@@ -195,6 +200,13 @@ def _token(path: Path) -> str:
 
 
 notifier = CommandGroup(
-    help="Tells DingTalk groups what Alertmanager says, and loses nothing.",
+    help="""Tells DingTalk groups what Alertmanager says, and loses nothing.
+
+    \b
+    Examples:
+      mgeo notifier check --config notifier.toml --send
+      mgeo notifier run --config notifier.toml
+      mgeo notifier status
+    """,
     commands={"run": run, "check": check, "send-test": send_test, "replay": replay, "status": status, "simulate": simulate},
 )
