@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from cli.api_client import ApiClient, JsonAnswer, ServiceUnreachable
 from cli.service_url import ServiceUrl
@@ -83,7 +82,7 @@ class NotifierClient:
         return self._done(group, "silence", {"by": by, "reason": reason, "seconds": seconds})
 
     def _done(self, group: str, act: str, members: dict[str, object]) -> dict[str, Any]:
-        answer = self._checked(lambda: self._client.post(f"/v1/groups/{quote(group, safe='')}/{act}", members))
+        answer = self._checked(lambda: self._client.post(f"/v1/groups/{group}/{act}", members))
         if answer.status != 200:
             raise NotifierUnusable(f"the notifier at {self._url} answered {answer.status}: {answer.body.get('error') or answer.body}")
         return answer.body

@@ -28,7 +28,7 @@ async def test_who_acknowledges_first_has_it(tmp_path):
         assert answer.json() == {"group": DIGEST, "taken_by": "张三", "taken_at": START + 60, "first": False}
         await one.deliver()
         (told,) = [text for text in one.dingtalk.texts if "已接手" in text]
-        assert "张三 已接手：HighErrorRate at box-1" in told or "张三 已接手：at box-1" in told
+        assert told.endswith("张三 已接手：at box-1 · box-1（HighErrorRate）。")
 
 
 async def test_how_a_group_stands(tmp_path):
