@@ -81,10 +81,10 @@ def merge(received: Sequence[Received]) -> Group:
     )
 
 
-def firing_severity(notification: Notification) -> Severity | None:
-    """How urgent the most urgent of its alerts that fire is; None when all are over."""
-    firing = [alert.severity for alert in notification.alerts if not _next(None, alert, late=False).over]
-    return min(firing, key=lambda severity: _URGENCY[severity], default=None)
+def still_firing(notification: Notification) -> list[Alert]:
+    """Its alerts that fire, the most urgent first."""
+    alerts = [alert for alert in notification.alerts if not _next(None, alert, late=False).over]
+    return sorted(alerts, key=lambda alert: _URGENCY[alert.severity])
 
 
 def by_group(received: Sequence[Received]) -> list[list[Received]]:

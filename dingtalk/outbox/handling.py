@@ -8,6 +8,9 @@ from dingtalk.alert import Severity
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
+
+    from dingtalk.alert import Alert
 
 
 def open_handling(connection: sqlite3.Connection, message: int, at: float) -> None:
@@ -26,9 +29,20 @@ def open_handling(connection: sqlite3.Connection, message: int, at: float) -> No
             )
 
 
-def end_handling(connection: sqlite3.Connection, digest: str, firing: Severity | None) -> None:
-    """A group is as its newest notification says: nobody is asked once nothing critical fires; who took it has it until all is over."""
-    if firing is None:
+def end_handling(connection: sqlite3.Connection, digest: str, firing: Sequence[Alert]) -> None:
+    """A group is as its newest notification says.
+
+    Nobody is asked once nothing critical fires. Who took it has it until all is over, also when that was never told, as of what was
+    silenced: what began after it was taken has not been taken.
+
+    Args:
+        connection: in a transaction.
+        digest: of the group.
+        firing: its alerts that fire, the most urgent first.
+    """
+    if not firing:
         connection.execute("DELETE FROM handling WHERE digest = ?", (digest,))
-    elif firing is not Severity.CRITICAL:
+        return
+    if firing[0].severity is not Severity.CRITICAL:
         connection.execute("DELETE FROM handling WHERE digest = ? AND taken_by IS NULL", (digest,))
+    connection.execute("DELETE FROM handling WHERE digest = ? AND taken_at < ?", (digest, min(alert.starts_at for alert in firing)))

@@ -13,7 +13,7 @@ from dingtalk.outbox.file import OutboxFile
 from dingtalk.outbox.handling import end_handling
 from dingtalk.outbox.rows import Accepted, AlertTold, StoredReceipt
 from dingtalk.plan import Lane, WaitingGroup
-from dingtalk.told import firing_severity
+from dingtalk.told import still_firing
 
 if TYPE_CHECKING:
     import sqlite3
@@ -37,7 +37,7 @@ class Receipts(OutboxFile):
         key = notification.content_key
         deflated = zlib.compress(payload, 1)
         digest = group_digest(notification.receiver, notification.group_key)
-        firing = firing_severity(notification)
+        firing = still_firing(notification)
         with self._writing() as connection:
             if notification.reason != REPEATED:
                 known = connection.execute(
@@ -70,7 +70,7 @@ class Receipts(OutboxFile):
                     len(notification.alerts),
                     deflated,
                     digest,
-                    "" if firing is None else firing.value,
+                    firing[0].severity.value if firing else "",
                 ),
             )
             if not notification.truncated:

@@ -121,7 +121,7 @@ class Desk:
     async def silence(
         self, digest: str, wish: SilenceWish, *, matchers: Mapping[str, str] | None = None, link: UsedLink | None = None
     ) -> Silenced:
-        """Silence a group, and say it there; whoever silences it has taken it.
+        """Silence a group, and say it there; whoever silences all that fires of it has taken it.
 
         Args:
             digest: of the group.
@@ -180,7 +180,8 @@ class Desk:
     def _say_silenced(self, found: Standing, wish: SilenceWish, labels: Mapping[str, str]) -> bool:
         self._log.write(Event.SILENCED, subject=found.receiver)
         try:
-            self._outbox.take(found.digest, wish.by, says=None)
+            if found.matching(labels) == found.alerts:
+                self._outbox.take(found.digest, wish.by, says=None)
             self._notices.say(
                 found.receiver, Notice.SILENCED, who=wish.by, seconds=wish.seconds, what=matchers_text(labels), reason=wish.reason
             )

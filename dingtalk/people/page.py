@@ -13,7 +13,6 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from dingtalk import wording
-from dingtalk.people.standing import Standing, matchers_text
 from dingtalk.people.wording import SILENCE_CHOICES, USUAL_SILENCE
 from dingtalk.received import read
 from dingtalk.told import merge
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from dingtalk.config import Config
     from dingtalk.outbox.rows import StoredReceipt
     from dingtalk.people.desk import Silenced, Taken
+    from dingtalk.people.standing import Standing
     from dingtalk.told import Told
     from dingtalk.view import AlertView
 
@@ -109,13 +109,14 @@ class Page:
         """What would be silenced, and the form for it; `given` as it was sent, when there was a fault."""
         given = given or {}
         choice = given.get("seconds", "")
+        matching = found.matching(matchers)
         return self._page(
             "silence.html",
             status,
-            **self._group(found),
+            **self._group(found, matching),
             show=show,
+            others=len(found.alerts) - len(matching),
             matchers=sorted(matchers.items()),
-            matchers_text=matchers_text(matchers),
             choices=SILENCE_CHOICES,
             chosen=int(choice) if choice in map(str, SILENCE_CHOICES) else USUAL_SILENCE,
             fault=fault,
@@ -146,14 +147,14 @@ class Page:
         """Why a link does not count, or nothing could be done."""
         return self._page("refusal.html", status, words=words)
 
-    def _group(self, found: Standing) -> dict[str, Any]:
-        views = self._views(found.alerts)
+    def _group(self, found: Standing, alerts: Sequence[Told] | None = None) -> dict[str, Any]:
+        alerts = found.alerts if alerts is None else alerts
         return {
             "digest": found.digest,
             "what": found.what,
             "firing": found.firing,
-            "alerts": views[:MOST_ALERTS],
-            "total": len(found.alerts),
+            "alerts": self._views(alerts),
+            "total": len(alerts),
             "truncated": found.group.newest.truncated,
             "received_at": found.received_at,
         }

@@ -42,6 +42,10 @@ class Standing:
         firing = tuple(told for told in self.group.told if not told.over)
         return firing or self.group.told
 
+    def matching(self, matchers: Mapping[str, str]) -> tuple[Told, ...]:
+        """Those of its alerts that a silence with these labels is for."""
+        return tuple(told for told in self.alerts if all(told.alert.labels.get(name, "") == value for name, value in matchers.items()))
+
     @property
     def what(self) -> str:
         """What is wrong and where, and how many more there are."""

@@ -126,6 +126,17 @@ async def test_whoever_is_first_has_it_until_all_is_over(one):
     assert len(one.outbox.cases()) == 1
 
 
+async def test_what_began_after_it_was_taken_has_not_been_taken(one):
+    """Its end was never told, as of what was silenced; what goes on beside something new stays with whoever has it."""
+    await told(one, critical())
+    one.time.now += 60
+    one.outbox.take(DIGEST, "张三", says=None)
+    await told(one, critical(), critical(instance="box-2", starts_at=START + 90))
+    assert one.outbox.group(DIGEST).case.taken_by == "张三"
+    await told(one, critical(starts_at=START + 61))
+    assert [case.taken_by for case in one.outbox.cases()] == [None]
+
+
 def test_what_is_not_critical_can_be_taken_too(one):
     """And what was never heard of cannot."""
     one.receive(payload(alert()))

@@ -133,6 +133,20 @@ async def test_the_labels_of_the_link_count(tmp_path):
         assert [made["matchers"] for made in one.silences.made] == [{"instance": "box-1"}, {"alertname": "HighErrorRate"}]
 
 
+async def test_only_what_is_silenced_is_shown_as_such(tmp_path):
+    """And who silences a part of a group has not taken it."""
+    async with running(tmp_path) as one:
+        await one.told(group(critical(), critical(instance="box-2")))
+        path = f"/silence/{token(Purpose.SILENCE, matchers={'instance': 'box-2'})}"
+        page = (await one.client.get(path)).text
+        assert "现在会静默的告警（1）" in page
+        assert "<p>box-2</p>" in page
+        assert "<p>box-1</p>" not in page
+        assert "这一组另有 1 条告警不受影响。" in page
+        await one.client.post(path, data=FORM)
+        assert one.store.group(DIGEST).case.taken_by is None
+
+
 async def test_an_alertmanager_that_does_not_answer_is_said_on_the_page_alone(tmp_path):
     """And the link may be used again, with what was typed."""
     async with running(tmp_path) as one:
