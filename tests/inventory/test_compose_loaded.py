@@ -161,7 +161,10 @@ def test_the_notifiers_token_is_where_each_looks_for_it(load: Load) -> None:
     services = load(BASE)["services"]
 
     assert {
-        name: secret["target"] for name, service in services.items() for secret in service.get("secrets", []) if secret["source"] == "notifier_token"
+        name: secret["target"]
+        for name, service in services.items()
+        for secret in service.get("secrets", [])
+        if secret["source"] == "notifier_token"
     } == {
         "alertmanager": "/etc/alertmanager/targets/token",
         "gateway": services["gateway"]["environment"]["MGEO_NOTIFIER_TOKEN_FILE"],
