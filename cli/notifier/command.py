@@ -28,6 +28,8 @@ def run(
     alertmanager_url: Annotated[str | None, typer.Option(help="Alertmanager's API.", show_default="of the file")] = None,
     prometheus_url: Annotated[str | None, typer.Option(help="Prometheus' API.", show_default="of the file")] = None,
     public_url: Annotated[str | None, typer.Option(help="Where people reach its pages.", show_default="of the file")] = None,
+    grafana_url: Annotated[str | None, typer.Option(help="Where people reach Grafana.", show_default="of the file")] = None,
+    runbooks: Annotated[Path | None, typer.Option(help="Folder with the runbooks.", show_default="of the file")] = None,
     token_file: Annotated[
         Path | None, typer.Option(help="File with the token that Alertmanager shows.", show_default="of the file")
     ] = None,
@@ -49,7 +51,10 @@ def run(
             data_dir=None if data_dir is None else str(data_dir.absolute()),
             alertmanager_url=alertmanager_url,
             prometheus_url=prometheus_url,
-            public_url=public_url,
+            # An empty one is none: compose cannot leave a flag out.
+            public_url=public_url or None,
+            grafana_url=grafana_url or None,
+            runbooks=None if runbooks is None else str(runbooks.absolute()),
             token=None if token_file is None else _token(token_file),
         )
     )
