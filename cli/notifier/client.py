@@ -65,6 +65,14 @@ class NotifierClient:
         answer = self._checked(lambda: self._client.post(f"/v1/messages/{number}/resend", {}))
         return None if answer.status == 200 else str(answer.body.get("error"))
 
+    def group(self, group: str) -> dict[str, Any]:
+        """How a group stands: its alerts, who was asked, who has it.
+
+        Raises:
+            NotifierUnusable: it cannot be asked, or knows no such group.
+        """
+        return self._ask(f"/v1/groups/{group}")
+
     def acknowledge(self, group: str, *, by: str) -> dict[str, Any]:
         """Take a group over; who has it, and whether by this call.
 
@@ -84,13 +92,13 @@ class NotifierClient:
     def _done(self, group: str, act: str, members: dict[str, object]) -> dict[str, Any]:
         answer = self._checked(lambda: self._client.post(f"/v1/groups/{group}/{act}", members))
         if answer.status != 200:
-            raise NotifierUnusable(f"the notifier at {self._url} answered {answer.status}: {answer.body.get('error') or answer.body}")
+            raise NotifierUnusable(f"the notifier at {self._url} answered {answer.status}: {_reason(answer)}")
         return answer.body
 
     def _ask(self, path: str) -> dict[str, Any]:
         answer = self._checked(lambda: self._client.get(path))
         if answer.status != 200:
-            raise NotifierUnusable(f"the notifier at {self._url} answered {answer.status}: {answer.body.get('reason') or answer.body}")
+            raise NotifierUnusable(f"the notifier at {self._url} answered {answer.status}: {_reason(answer)}")
         return answer.body
 
     def _checked(self, ask: Callable[[], JsonAnswer]) -> JsonAnswer:
@@ -101,3 +109,7 @@ class NotifierClient:
         if answer.status == 401:
             raise NotifierUnusable(f"the notifier at {self._url} asks for its token; give the file that has it with --token-file")
         return answer
+
+
+def _reason(answer: JsonAnswer) -> object:
+    return answer.body.get("reason") or answer.body.get("error") or answer.body

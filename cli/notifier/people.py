@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import getpass
-import re
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from cli.notifier.command import DEFAULT_URL, TokenFile, Url
+from cli.notifier.command import DEFAULT_URL, TokenFile, Url, group_digest
 
-_DIGEST = re.compile(r"[0-9a-f]{12}")
-
-
-def _digest(text: str) -> str:
-    if _DIGEST.fullmatch(text) is None:
-        raise typer.BadParameter(f"{text!r} names no group; copy the twelve characters from its message, such as 0f3c9a1b2d4e")
-    return text
-
-
-Group = Annotated[str, typer.Argument(help="The twelve characters that a message names its group with.", callback=_digest)]
+Group = Annotated[str, typer.Argument(help="The twelve characters that a message names its group with.", callback=group_digest)]
 By = Annotated[str | None, typer.Option(help="Who you are; said in the group.", show_default="your login name")]
 NO_REASON = "未说明原因"
 

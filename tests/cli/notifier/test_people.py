@@ -105,6 +105,22 @@ def test_without_its_token_it_is_asked_for(notifier, capsys):
     assert "--token-file" in capsys.readouterr().err
 
 
+def test_a_group_is_shown_with_all_its_alerts(notifier, capsys):
+    """Who has it, or since when it waits; as JSON too."""
+    arguments = ["notifier", "status", "--group", DIGEST, *notifier["options"]]
+    alerts = "- fires since 2026-11-20 12:00:00 UTC: alertname=HighErrorRate, instance=box-1, severity=critical\n"
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == f"group {DIGEST} of main fires; last heard of at 2026-11-20 12:00:00 UTC\n{alerts}"
+    main(["ack", DIGEST, "--by", "张三", *notifier["options"]])
+    capsys.readouterr()
+    assert main(arguments) == 0
+    assert "taken by 张三 at 2026-11-20 12:00:00 UTC\n" in capsys.readouterr().out
+    assert main([*arguments, "--json"]) == 0
+    assert '"taken_by": "张三"' in capsys.readouterr().out
+    assert main(["notifier", "status", "--group", "0" * 12, *notifier["options"]]) == 1
+    assert "nothing is known of a group" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["../../livez", "HighErrorRate", "0F3C9A1B2D4E", ""])
 def test_a_group_is_named_as_its_message_does(name, capsys):
     """Before anybody is asked."""

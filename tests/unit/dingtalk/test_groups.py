@@ -199,6 +199,17 @@ def test_a_link_that_failed_may_be_used_again(one):
     assert not one.outbox.link_used("h")
 
 
+async def test_what_nobody_ever_took_nor_ended_is_forgotten_at_last(one):
+    """After two months, as what fires without being told again."""
+    await told(one, critical())
+    one.time.now += 61 * 86_400
+    one.outbox.purge(keep=1)
+    assert len(one.outbox.cases()) == 1
+    one.time.now += 2 * 86_400
+    one.outbox.purge(keep=1)
+    assert one.outbox.cases() == []
+
+
 def numbers(page):
     return [receipt.id for receipt in page[0]]
 
