@@ -195,7 +195,7 @@ def behind_a_prefix(tmp_path) -> Iterator[tuple[str, dict[str, str]]]:
     async def serve():
         async with running(tmp_path) as one:
             alerts = [
-                critical("HighErrorRate", instance="gpu-box/serve/0"),
+                critical("HighErrorRate", instance="gpu-box/serve/0", job="mgeo"),
                 critical("ServiceGone", instance="一个很长的实例名" * 6 + "x" * 80),
                 alert("HighLatency"),
             ]
