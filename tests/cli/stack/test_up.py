@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.native_stack import free_ports
 from cli.main import main
 from cli.stack.interrupts import Interrupts
 from cli.stack.layout import Layout
 from cli.stack.marked import SUPERVISOR, marked_processes
 from service.file_lock import FileLock
 from tests.deadline import until
-from tests.stack.collector import free_ports
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # a busy machine takes its time to load the service
 
