@@ -22,6 +22,7 @@ from dingtalk.log import Event, Log
 from dingtalk.message import Renderer
 from dingtalk.metrics import Metrics
 from dingtalk.outbox.store import Outbox
+from dingtalk.pages.routes import Pages
 from dingtalk.robot import RobotClient, robot_http_client
 from dingtalk.runbooks import Runbooks
 from dingtalk.status import StatusApi
@@ -72,12 +73,16 @@ def create_app(
         metrics: made here when they are not given.
         log: writes nothing when it is not given.
         max_bytes: of one notification.
+
+    Raises:
+        ConfigError: the folder of runbooks cannot be read.
     """
     metrics = metrics or Metrics(config)
     log = log or Log(None, clock=clock)
     worker = Worker(config, outbox=store, client=client, renderer=renderer, fallback=fallback, metrics=metrics, log=log, clock=clock)
     guard = Guard(config)
     webhook = Webhook(config, guard=guard, outbox=store, worker=worker, metrics=metrics, log=log, clock=clock, max_bytes=max_bytes)
+    pages = Pages(config, guard=guard, outbox=store, worker=worker, runbooks=Runbooks.load(config.runbooks), clock=clock)
     api = StatusApi(guard=guard, outbox=store, worker=worker, webhook=webhook, metrics=metrics)
 
     @asynccontextmanager
@@ -99,9 +104,12 @@ def create_app(
             Route("/livez", api.livez),
             Route("/readyz", api.readyz),
             Route("/metrics", api.metrics),
+            *pages.routes(),
         ],
         lifespan=lifespan,
     )
+    # It would answer with a whole address, which lacks the prefix that a gateway takes off.
+    app.router.redirect_slashes = False
     app.state.worker, app.state.webhook, app.state.metrics = worker, webhook, metrics
     return app
 
@@ -207,6 +215,8 @@ async def _serve(
                 port=config.port,
                 log_config=None,
                 access_log=False,
+                # Else whoever is behind a gateway would be asked for its password, and a header could make anybody this machine.
+                proxy_headers=False,
                 limit_concurrency=CONNECTIONS,
                 timeout_graceful_shutdown=int(STOP_SECONDS),
                 server_header=False,
