@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from contextlib import asynccontextmanager
@@ -26,7 +27,9 @@ from dingtalk.pages.routes import Pages
 from dingtalk.robot import RobotClient, robot_http_client
 from dingtalk.runbooks import Runbooks
 from dingtalk.status import StatusApi
+from dingtalk.telemetry import shut_down, tracer_provider
 from dingtalk.templates import Templates
+from dingtalk.traces import NoTraces, OtelTraces
 from dingtalk.view import PAGES
 from dingtalk.webhook import MAX_BYTES, Guard, Webhook
 from dingtalk.worker import Worker
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from dingtalk.fallback import Fallback
     from dingtalk.renders import Renders
     from dingtalk.robot import Sends
+    from dingtalk.traces import Traces
 
 STOP_SECONDS = 10.0
 """How long the sends under way may take at the end."""
@@ -57,6 +61,7 @@ def create_app(
     store: Outbox,
     metrics: Metrics | None = None,
     log: Log | None = None,
+    traces: Traces | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> Starlette:
     """Put the notifier together. Its lifespan delivers; whoever opened the store closes it afterwards.
@@ -72,6 +77,7 @@ def create_app(
         store: the outbox.
         metrics: made here when they are not given.
         log: writes nothing when it is not given.
+        traces: there are none when it is not given.
         max_bytes: of one notification.
 
     Raises:
@@ -79,9 +85,29 @@ def create_app(
     """
     metrics = metrics or Metrics(config)
     log = log or Log(None, clock=clock)
-    worker = Worker(config, outbox=store, client=client, renderer=renderer, fallback=fallback, metrics=metrics, log=log, clock=clock)
+    worker = Worker(
+        config,
+        outbox=store,
+        client=client,
+        renderer=renderer,
+        fallback=fallback,
+        metrics=metrics,
+        log=log,
+        clock=clock,
+        traces=traces,
+    )
     guard = Guard(config)
-    webhook = Webhook(config, guard=guard, outbox=store, worker=worker, metrics=metrics, log=log, clock=clock, max_bytes=max_bytes)
+    webhook = Webhook(
+        config,
+        guard=guard,
+        outbox=store,
+        worker=worker,
+        metrics=metrics,
+        log=log,
+        clock=clock,
+        traces=traces,
+        max_bytes=max_bytes,
+    )
     pages = Pages(config, guard=guard, outbox=store, worker=worker, runbooks=Runbooks.load(config.runbooks), clock=clock)
     api = StatusApi(guard=guard, outbox=store, worker=worker, webhook=webhook, metrics=metrics)
 
@@ -138,6 +164,7 @@ def run(
     fallback: Fallback | None = None,
     listener: socket.socket | None = None,
     instance: str = "",
+    instance_name: str = "",
 ) -> None:
     """Run the notifier until SIGTERM or SIGINT.
 
@@ -146,19 +173,23 @@ def run(
         renderer: writes messages; by the configuration when it is not given.
         fallback: tells elsewhere; Apprise when it is not given.
         listener: a bound socket; the configured address when it is not given.
-        instance: `service.instance.id` of the log.
+        instance: `service.instance.id` of log and traces.
+        instance_name: what people call this process.
 
     Raises:
-        ConfigError: the folder of templates or runbooks cannot be read.
+        ConfigError: the folder of templates or runbooks cannot be read, or an `OTEL_*` variable is refused.
         StoreUnavailable: the outbox cannot be opened, or the key of links not be kept.
     """
     clock = Clock()
     log = Log(sys.stderr, clock=clock, instance=instance)
     metrics = Metrics(config)
     writer: Renders = renderer or _renderer(config, metrics=metrics, log=log)
-    with contextlib.closing(
-        Outbox.open(config.data_dir, clock=clock, boot=this_boot(clock.monotonic()), max_queue=config.max_queue)
-    ) as store:
+    provider = tracer_provider(os.environ, instance_id=instance, instance_name=instance_name)
+    with contextlib.ExitStack() as stack:
+        if provider is not None:
+            stack.callback(shut_down, provider)
+        boot = this_boot(clock.monotonic())
+        store = stack.enter_context(contextlib.closing(Outbox.open(config.data_dir, clock=clock, boot=boot, max_queue=config.max_queue)))
         asyncio.run(
             _serve(
                 config,
@@ -168,6 +199,7 @@ def run(
                 store=store,
                 metrics=metrics,
                 log=log,
+                traces=NoTraces() if provider is None else OtelTraces(provider, clock=clock),
                 listener=listener,
             )
         )
@@ -195,6 +227,7 @@ async def _serve(
     store: Outbox,
     metrics: Metrics,
     log: Log,
+    traces: Traces,
     listener: socket.socket | None,
 ) -> None:
     async with robot_http_client() as http:
@@ -207,6 +240,7 @@ async def _serve(
             store=store,
             metrics=metrics,
             log=log,
+            traces=traces,
         )
         server = NotifierServer(
             uvicorn.Config(
