@@ -27,7 +27,7 @@ from dingtalk.pages.routes import Pages
 from dingtalk.robot import RobotClient, robot_http_client
 from dingtalk.runbooks import Runbooks
 from dingtalk.status import StatusApi
-from dingtalk.telemetry import shut_down, tracer_provider
+from dingtalk.telemetry import telemetry
 from dingtalk.templates import Templates
 from dingtalk.traces import NoTraces, OtelTraces
 from dingtalk.view import PAGES
@@ -184,10 +184,10 @@ def run(
     log = Log(sys.stderr, clock=clock, instance=instance)
     metrics = Metrics(config)
     writer: Renders = renderer or _renderer(config, metrics=metrics, log=log)
-    provider = tracer_provider(os.environ, instance_id=instance, instance_name=instance_name)
+    traced = telemetry(os.environ, instance_id=instance, instance_name=instance_name)
     with contextlib.ExitStack() as stack:
-        if provider is not None:
-            stack.callback(shut_down, provider)
+        if traced is not None:
+            stack.callback(traced.close)
         boot = this_boot(clock.monotonic())
         store = stack.enter_context(contextlib.closing(Outbox.open(config.data_dir, clock=clock, boot=boot, max_queue=config.max_queue)))
         asyncio.run(
@@ -199,7 +199,7 @@ def run(
                 store=store,
                 metrics=metrics,
                 log=log,
-                traces=NoTraces() if provider is None else OtelTraces(provider, clock=clock),
+                traces=NoTraces() if traced is None else OtelTraces(traced.tracer_provider, clock=clock),
                 listener=listener,
             )
         )

@@ -6,8 +6,9 @@ import logging
 import os
 import re
 import threading
+from dataclasses import dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dingtalk import names
 from dingtalk.errors import ConfigError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 MAX_SPANS = 4_096
@@ -28,8 +30,26 @@ SHUTDOWN_SECONDS = 5.0
 _HTTP_PORT = re.compile(r":4318(?:/|$)")
 
 
-def tracer_provider(environ: Mapping[str, str], *, instance_id: str, instance_name: str) -> TracerProvider | None:
-    """What makes and sends spans; None where no endpoint for traces is set, or the standard variables switch them off.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telemetry:
+    """What makes spans, and what sends them."""
+
+    tracer_provider: TracerProvider
+    exporter: SpanExporter
+
+    def close(self, *, seconds: float = SHUTDOWN_SECONDS) -> bool:
+        """Send what waits, and end within so many seconds; whether all was sent by then."""
+        thread = threading.Thread(target=self.tracer_provider.shutdown, name="traces-flush", daemon=True)
+        thread.start()
+        thread.join(seconds)
+        sent = not thread.is_alive()
+        # It ends its repetitions, and refuses what is left, so that the thread ends too.
+        self.exporter.shutdown()
+        return sent
+
+
+def telemetry(environ: Mapping[str, str], *, instance_id: str, instance_name: str) -> Telemetry | None:
+    """Set it up; None where no endpoint for traces is set, or the standard variables switch them off.
 
     Args:
         environ: the environment; the SDK reads what else it has of `OTEL_*`.
@@ -44,12 +64,12 @@ def tracer_provider(environ: Mapping[str, str], *, instance_id: str, instance_na
     # It complains of an endpoint that is away in text, between the lines of our log, and again and again.
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
     try:
-        return _provider(environ, instance_id, instance_name)
+        return _telemetry(environ, instance_id, instance_name)
     except Exception as error:
         raise ConfigError(f"traces cannot be sent ({error}); correct the OTEL_* variables, or set OTEL_SDK_DISABLED=true") from error
 
 
-def _provider(environ: Mapping[str, str], instance_id: str, instance_name: str) -> TracerProvider:
+def _telemetry(environ: Mapping[str, str], instance_id: str, instance_name: str) -> Telemetry:
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -67,14 +87,15 @@ def _provider(environ: Mapping[str, str], instance_id: str, instance_name: str) 
         shutdown_on_exit=False,
     )
     sized = any(environ.get(f"OTEL_BSP_{name}") for name in ("MAX_QUEUE_SIZE", "MAX_EXPORT_BATCH_SIZE"))
+    exporter = _exporter(environ)
     provider.add_span_processor(
         BatchSpanProcessor(
-            _exporter(environ),
+            exporter,
             max_queue_size=None if sized else MAX_SPANS,
             schedule_delay_millis=None if environ.get("OTEL_BSP_SCHEDULE_DELAY") else EVERY_MS,
         )
     )
-    return provider
+    return Telemetry(tracer_provider=provider, exporter=exporter)
 
 
 def id_generator() -> IdGenerator:
@@ -93,14 +114,6 @@ def id_generator() -> IdGenerator:
     return PrescribedIds()
 
 
-def shut_down(provider: TracerProvider, *, seconds: float = SHUTDOWN_SECONDS) -> bool:
-    """Send what waits and end, within so many seconds; whether it was done by then."""
-    thread = threading.Thread(target=provider.shutdown, name="traces-flush", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return not thread.is_alive()
-
-
 def _wanted(environ: Mapping[str, str]) -> bool:
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return False
@@ -113,7 +126,7 @@ def _endpoint(environ: Mapping[str, str]) -> str:
     return environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")
 
 
-def _exporter(environ: Mapping[str, str]) -> Any:  # Any: one of two classes of libraries that are loaded only where they are wanted
+def _exporter(environ: Mapping[str, str]) -> SpanExporter:
     protocol = environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "")
     timed = environ.get("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT") or environ.get("OTEL_EXPORTER_OTLP_TIMEOUT")
     timeout = None if timed else EXPORT_SECONDS

@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from dingtalk.clock import Clock
 from dingtalk.errors import ConfigError
-from dingtalk.telemetry import shut_down, tracer_provider
+from dingtalk.telemetry import telemetry
 from dingtalk.traces import OtelTraces
 from tests.deadline import until
 
@@ -56,7 +56,7 @@ def endpoint():
 )
 def test_without_an_endpoint_for_traces_there_are_none(environ):
     """Nor where the standard variables switch them off."""
-    assert tracer_provider(environ, **NAMES) is None
+    assert telemetry(environ, **NAMES) is None
 
 
 def test_spans_reach_the_endpoint_with_the_names_of_the_process(monkeypatch):
@@ -65,10 +65,10 @@ def test_spans_reach_the_endpoint_with_the_names_of_the_process(monkeypatch):
         environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
         for name, value in environ.items():
             monkeypatch.setenv(name, value)
-        provider = tracer_provider(environ, **NAMES)
-        with OtelTraces(provider, clock=Clock()).receiving("", "main") as receiving:
+        traced = telemetry(environ, **NAMES)
+        with OtelTraces(traced.tracer_provider, clock=Clock()).receiving("", "main") as receiving:
             receiving.answered(200)
-        assert shut_down(provider)
+        assert traced.close()
         until(lambda: payloads)
         (path, body), *_ = payloads
         assert path == "/v1/traces"
@@ -85,12 +85,13 @@ def test_an_endpoint_that_is_away_holds_nobody_up(monkeypatch, free_tcp_port, ca
     environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_tcp_port}", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    provider = tracer_provider(environ, **NAMES)
-    traces = OtelTraces(provider, clock=Clock())
+    traced = telemetry(environ, **NAMES)
+    traces = OtelTraces(traced.tracer_provider, clock=Clock())
     for _ in range(5_000):
         with traces.receiving("", "main"):
             pass
-    shut_down(provider, seconds=10)
+    assert not traced.close(seconds=0.2)
+    until(lambda: not any(thread.name == "traces-flush" for thread in threading.enumerate()))
     assert capfd.readouterr() == ("", "")
 
 
@@ -100,4 +101,4 @@ def test_a_variable_that_the_sdk_refuses_is_a_fault_of_the_configuration(monkeyp
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "1")
     monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2")
     with pytest.raises(ConfigError, match="OTEL_SDK_DISABLED=true"):
-        tracer_provider({**environ, "OTEL_BSP_MAX_QUEUE_SIZE": "1"}, **NAMES)
+        telemetry({**environ, "OTEL_BSP_MAX_QUEUE_SIZE": "1"}, **NAMES)
