@@ -55,6 +55,8 @@ def notifier(site: Site) -> Process:
         address=site.url("notifier_port"),
         listeners=site.listen("notifier_port"),
         probes=(Probe(url=f"{site.url('notifier_port')}/readyz"),),
+        # Its sends under way, its connections and the last of its traces.
+        stop_grace=30.0,
         advice=f"`mgeo notifier check --config {config}` finds what is wrong with its configuration",
     )
 
