@@ -33,8 +33,8 @@ class Visitors:
     def admits(self, request: Request) -> bool:
         """Whether a caller may look.
 
-        The gateway of this machine has the login and keeps the password to itself, so what comes from it has no Authorization header
-        any more. What it says of the caller's address is not asked: the connection counts.
+        A caller of this machine is either somebody who works on it or its gateway, which has a login of its own and keeps that password
+        to itself. What a gateway says of its caller's address is not asked: the connection counts.
         """
         return self._guard.admits(request.headers.get("authorization", "")) or (
             request.client is not None and is_loopback(request.client.host)

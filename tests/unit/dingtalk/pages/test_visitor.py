@@ -47,7 +47,7 @@ async def test_with_a_token_alone_the_browser_is_not_asked(tmp_path):
 
 
 async def test_a_caller_of_this_machine_is_admitted(tmp_path):
-    """The gateway, which keeps the password of its login to itself; what it says of where its caller is, changes nothing."""
+    """As a gateway is, which has asked for a password of its own; what it says of where its caller is, changes nothing."""
     async with site(tmp_path, token="secret") as notifier:
         assert (await notifier.client.get("/", headers={"x-forwarded-for": "203.0.113.9"})).status_code == 200
         assert (await notifier.client.get("/v1/messages")).status_code == 401
