@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from contextlib import asynccontextmanager
@@ -23,6 +24,7 @@ from dingtalk.log import Event, Log
 from dingtalk.message import Renderer
 from dingtalk.metrics import Metrics
 from dingtalk.outbox.store import Outbox
+from dingtalk.pages.routes import Pages
 from dingtalk.people.api import GroupsApi
 from dingtalk.people.desk import Desk, NoSilences
 from dingtalk.people.escalations import Escalations
@@ -31,7 +33,9 @@ from dingtalk.people.page import Page
 from dingtalk.robot import RobotClient, robot_http_client
 from dingtalk.runbooks import Runbooks
 from dingtalk.status import StatusApi
+from dingtalk.telemetry import telemetry
 from dingtalk.templates import Templates
+from dingtalk.traces import NoTraces, OtelTraces
 from dingtalk.view import PAGES
 from dingtalk.webhook import MAX_BYTES, Guard, Webhook
 from dingtalk.worker import Worker
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
     from dingtalk.people.desk import Silences
     from dingtalk.renders import Renders
     from dingtalk.robot import Sends
+    from dingtalk.traces import Traces
 
 STOP_SECONDS = 10.0
 """How long the sends under way may take at the end."""
@@ -63,6 +68,7 @@ def create_app(
     store: Outbox,
     metrics: Metrics | None = None,
     log: Log | None = None,
+    traces: Traces | None = None,
     max_bytes: int = MAX_BYTES,
     links: SignedLinks | None = None,
     silences: Silences | None = None,
@@ -80,19 +86,44 @@ def create_app(
         store: the outbox.
         metrics: made here when they are not given.
         log: writes nothing when it is not given.
+        traces: there are none when it is not given.
         max_bytes: of one notification.
         links: the links of messages; without them their pages are not there.
         silences: makes silences; none are made when it is not given.
+
+    Raises:
+        ConfigError: the folder of runbooks cannot be read.
     """
     metrics = metrics or Metrics(config)
     log = log or Log(None, clock=clock)
-    worker = Worker(config, outbox=store, client=client, renderer=renderer, fallback=fallback, metrics=metrics, log=log, clock=clock)
+    worker = Worker(
+        config,
+        outbox=store,
+        client=client,
+        renderer=renderer,
+        fallback=fallback,
+        metrics=metrics,
+        log=log,
+        clock=clock,
+        traces=traces,
+    )
     guard = Guard(config)
-    webhook = Webhook(config, guard=guard, outbox=store, worker=worker, metrics=metrics, log=log, clock=clock, max_bytes=max_bytes)
+    webhook = Webhook(
+        config,
+        guard=guard,
+        outbox=store,
+        worker=worker,
+        metrics=metrics,
+        log=log,
+        clock=clock,
+        traces=traces,
+        max_bytes=max_bytes,
+    )
+    pages = Pages(config, guard=guard, outbox=store, worker=worker, runbooks=Runbooks.load(config.runbooks), clock=clock)
     api = StatusApi(guard=guard, outbox=store, worker=worker, webhook=webhook, metrics=metrics)
     desk = Desk(outbox=store, notices=worker.notices, wake=worker.wake, silences=silences or NoSilences(), log=log, clock=clock)
     groups = GroupsApi(guard=guard, desk=desk)
-    pages = LinkPages(links=links, desk=desk, page=Page(config, clock), clock=clock).routes() if links is not None else []
+    link_pages = LinkPages(links=links, desk=desk, page=Page(config, clock), clock=clock).routes() if links is not None else []
     escalations = Escalations(
         config, outbox=store, notices=worker.notices, wake=worker.wake, fallback=fallback, metrics=metrics, log=log, clock=clock
     )
@@ -120,10 +151,13 @@ def create_app(
             Route("/readyz", api.readyz),
             Route("/metrics", api.metrics),
             *groups.routes(),
-            *pages,
+            *link_pages,
+            *pages.routes(),
         ],
         lifespan=lifespan,
     )
+    # It would answer with a whole address, which lacks the prefix that a gateway takes off.
+    app.router.redirect_slashes = False
     app.state.worker, app.state.webhook, app.state.metrics = worker, webhook, metrics
     return app
 
@@ -152,6 +186,7 @@ def run(
     fallback: Fallback | None = None,
     listener: socket.socket | None = None,
     instance: str = "",
+    instance_name: str = "",
 ) -> None:
     """Run the notifier until SIGTERM or SIGINT.
 
@@ -160,10 +195,11 @@ def run(
         renderer: writes messages; by the configuration when it is not given.
         fallback: tells elsewhere; Apprise when it is not given.
         listener: a bound socket; the configured address when it is not given.
-        instance: `service.instance.id` of the log.
+        instance: `service.instance.id` of log and traces.
+        instance_name: what people call this process.
 
     Raises:
-        ConfigError: the folder of templates or runbooks cannot be read.
+        ConfigError: the folder of templates or runbooks cannot be read, or an `OTEL_*` variable is refused.
         StoreUnavailable: the outbox cannot be opened, or the key of links not be kept.
     """
     clock = Clock()
@@ -171,9 +207,12 @@ def run(
     metrics = Metrics(config)
     links = SignedLinks(f"{config.public_url}{PAGES}", kept_link_key(config)) if config.public_url else None
     writer: Renders = renderer or _renderer(config, links=links, metrics=metrics, log=log)
-    with contextlib.closing(
-        Outbox.open(config.data_dir, clock=clock, boot=this_boot(clock.monotonic()), max_queue=config.max_queue)
-    ) as store:
+    traced = telemetry(os.environ, instance_id=instance, instance_name=instance_name)
+    with contextlib.ExitStack() as stack:
+        if traced is not None:
+            stack.callback(traced.close)
+        boot = this_boot(clock.monotonic())
+        store = stack.enter_context(contextlib.closing(Outbox.open(config.data_dir, clock=clock, boot=boot, max_queue=config.max_queue)))
         asyncio.run(
             _serve(
                 config,
@@ -184,6 +223,7 @@ def run(
                 metrics=metrics,
                 log=log,
                 links=links,
+                traces=NoTraces() if traced is None else OtelTraces(traced.tracer_provider, clock=clock),
                 listener=listener,
             )
         )
@@ -212,6 +252,7 @@ async def _serve(
     metrics: Metrics,
     log: Log,
     links: SignedLinks | None,
+    traces: Traces,
     listener: socket.socket | None,
 ) -> None:
     async with robot_http_client() as http:
@@ -226,6 +267,7 @@ async def _serve(
             log=log,
             links=links,
             silences=Alertmanager(config.alertmanager_url, http),
+            traces=traces,
         )
         server = NotifierServer(
             uvicorn.Config(
@@ -234,6 +276,8 @@ async def _serve(
                 port=config.port,
                 log_config=None,
                 access_log=False,
+                # Else whoever is behind a gateway would be asked for its password, and a header could make anybody this machine.
+                proxy_headers=False,
                 limit_concurrency=CONNECTIONS,
                 timeout_graceful_shutdown=int(STOP_SECONDS),
                 server_header=False,

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 EVERYONE = "@所有人"
 NOBODY = Mention()
 
+_SHOWN_FIRST = 3
+_SHOWN_LAST = 4
+
 
 class Roll:
     """Calls the roll: the first owner that matches an alert says who.
@@ -112,3 +115,9 @@ def mention_text(mention: Mention) -> str:
 
 def _matches(owner: Owner, alert: Alert) -> bool:
     return all(alert.labels.get(name) == value for name, value in owner.match.items())
+
+
+def masked(mobile: str) -> str:
+    """A mobile number as strangers see it: `138****8000`."""
+    hidden = max(len(mobile) - _SHOWN_FIRST - _SHOWN_LAST, 0)
+    return f"{mobile[:_SHOWN_FIRST]}{'*' * hidden}{mobile[-_SHOWN_LAST:]}" if hidden else "*" * len(mobile)

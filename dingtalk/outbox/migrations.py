@@ -155,7 +155,21 @@ def m005_handling(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX used_link_by_expiry ON used_link (expires_at)")
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_receipts, m002_messages, m003_sends, m004_states, m005_handling)
+def m006_traces(connection: sqlite3.Connection) -> None:
+    """The span of each receipt, so that what becomes of it joins its trace; empty where there was none."""
+    connection.execute("ALTER TABLE receipt ADD COLUMN trace_id TEXT NOT NULL DEFAULT ''")
+    connection.execute("ALTER TABLE receipt ADD COLUMN span_id TEXT NOT NULL DEFAULT ''")
+    connection.execute("CREATE INDEX send_by_message ON send (message, id)")
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    m001_receipts,
+    m002_messages,
+    m003_sends,
+    m004_states,
+    m005_handling,
+    m006_traces,
+)
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

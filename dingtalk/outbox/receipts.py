@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     from dingtalk.alert import Notification
+    from dingtalk.trace_ids import TraceIds
 
 MAX_GROUPS = 2_000
 """More groups than a plan can tell; the rest is looked at when these are told."""
@@ -27,8 +28,14 @@ MAX_GROUPS = 2_000
 class Receipts(OutboxFile):
     """The tables `receipt` and `told`."""
 
-    def receive(self, notification: Notification, payload: bytes, *, replica_window: float) -> Accepted:
+    def receive(self, notification: Notification, payload: bytes, *, replica_window: float, trace: TraceIds | None = None) -> Accepted:
         """Store a notification; the same content within `replica_window` seconds is another replica's and is not stored again.
+
+        Args:
+            notification: what it says.
+            payload: as it came.
+            replica_window: in seconds.
+            trace: the span that received it; None where there is none.
 
         Raises:
             StoreUnavailable: it is not stored; too much waits, or the file cannot be written.
@@ -59,7 +66,7 @@ class Receipts(OutboxFile):
             repeat = 1 + (before[0] if before is not None else 0) if repeats else 0
             cursor = connection.execute(
                 "INSERT INTO receipt (received_at, receiver, group_key, content_key, severity, repeat, alerts, payload, state,"
-                " digest, firing) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?)",
+                " digest, firing, trace_id, span_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?, ?, ?)",
                 (
                     now,
                     notification.receiver,
@@ -71,6 +78,8 @@ class Receipts(OutboxFile):
                     deflated,
                     digest,
                     firing[0].severity.value if firing else "",
+                    trace.trace_id if trace is not None else "",
+                    trace.span_id if trace is not None else "",
                 ),
             )
             if not notification.truncated:

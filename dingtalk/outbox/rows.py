@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from dingtalk.escalation import Case
     from dingtalk.part import Part
     from dingtalk.plan import Form, Lane
+    from dingtalk.trace_ids import TraceIds
 
 
 class MessageState(StrEnum):
@@ -165,3 +166,27 @@ class Depth:
     normal: int = 0
     oldest: float | None = None
     dead: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRow:
+    """One attempt; `outcome` is None while it is under way."""
+
+    id: int
+    robot: str
+    at: float
+    outcome: str | None
+    counted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptRow:
+    """One receipt without its payload; `trace` is None where none was kept."""
+
+    id: int
+    received_at: float
+    severity: str
+    alerts: int
+    repeat: int
+    state: str
+    trace: TraceIds | None
