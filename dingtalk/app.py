@@ -13,6 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from dingtalk.alertmanager import Alertmanager
 from dingtalk.boot import this_boot
 from dingtalk.clock import Clock
 from dingtalk.fallback import AppriseFallback
@@ -27,6 +28,10 @@ from dingtalk.runbooks import Runbooks
 from dingtalk.status import StatusApi
 from dingtalk.templates import Templates
 from dingtalk.view import PAGES
+from dingtalk.watch.api import WatchApi
+from dingtalk.watch.desk import Desk
+from dingtalk.watch.lookout import Lookout
+from dingtalk.watch.pulse import Pulse
 from dingtalk.webhook import MAX_BYTES, Guard, Webhook
 from dingtalk.worker import Worker
 
@@ -34,6 +39,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator
     from types import FrameType
+
+    import httpx
 
     from dingtalk.config import Config
     from dingtalk.fallback import Fallback
@@ -56,6 +63,7 @@ def create_app(
     store: Outbox,
     metrics: Metrics | None = None,
     log: Log | None = None,
+    http: httpx.AsyncClient | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> Starlette:
     """Put the notifier together. Its lifespan delivers; whoever opened the store closes it afterwards.
@@ -71,24 +79,42 @@ def create_app(
         store: the outbox.
         metrics: made here when they are not given.
         log: writes nothing when it is not given.
+        http: calls Alertmanager and watchers; made and closed here when it is not given.
         max_bytes: of one notification.
     """
     metrics = metrics or Metrics(config)
     log = log or Log(None, clock=clock)
     worker = Worker(config, outbox=store, client=client, renderer=renderer, fallback=fallback, metrics=metrics, log=log, clock=clock)
     guard = Guard(config)
-    webhook = Webhook(config, guard=guard, outbox=store, worker=worker, metrics=metrics, log=log, clock=clock, max_bytes=max_bytes)
+    calls = http or robot_http_client()
+    pulse = Pulse(config, http=calls, metrics=metrics, log=log, clock=clock)
+    webhook = Webhook(
+        config, guard=guard, outbox=store, worker=worker, pulse=pulse, metrics=metrics, log=log, clock=clock, max_bytes=max_bytes
+    )
     api = StatusApi(guard=guard, outbox=store, worker=worker, webhook=webhook, metrics=metrics)
+
+    notices, wake = worker.notices, worker.wake
+    desk = None
+    if config.alertmanager_url:
+        alertmanager = Alertmanager(config.alertmanager_url, calls)
+        desk = Desk(config, outbox=store, alertmanager=alertmanager, pulse=pulse, notices=notices, wake=wake, log=log, clock=clock)
+    lookout = Lookout(config, outbox=store, notices=notices, wake=wake, log=log, clock=clock) if config.boxes else None
+    watch_api = WatchApi(guard=guard, lookout=lookout, desk=desk, clock=clock)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:  # noqa: ARG001 -- Starlette passes it
         delivering = asyncio.create_task(worker.run())
+        looking = [asyncio.create_task(one.run()) for one in (desk, lookout) if one is not None]
         try:
             yield
         finally:
             webhook.close()
+            await _cancel(looking)
+            await pulse.stop()
             await worker.stop(seconds=STOP_SECONDS)
             await delivering
+            if http is None:
+                await calls.aclose()
 
     app = Starlette(
         routes=[
@@ -99,11 +125,18 @@ def create_app(
             Route("/livez", api.livez),
             Route("/readyz", api.readyz),
             Route("/metrics", api.metrics),
+            *watch_api.routes(),
         ],
         lifespan=lifespan,
     )
     app.state.worker, app.state.webhook, app.state.metrics = worker, webhook, metrics
     return app
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class NotifierServer(uvicorn.Server):
@@ -199,6 +232,7 @@ async def _serve(
             store=store,
             metrics=metrics,
             log=log,
+            http=http,
         )
         server = NotifierServer(
             uvicorn.Config(

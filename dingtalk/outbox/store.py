@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from dingtalk.errors import StoreUnavailable
 from dingtalk.outbox.attempts import Attempts
+from dingtalk.outbox.boxes import Boxes
 from dingtalk.outbox.file import FILE, LOCK_FILE, connect, lock
 from dingtalk.outbox.migrations import migrate
 from dingtalk.outbox.receipts import Receipts
@@ -41,7 +42,7 @@ _OLD_FIRING = """
 _OLD_SENDS = "DELETE FROM send WHERE id IN (SELECT id FROM send WHERE at < ? AND outcome IS NOT NULL LIMIT ?)"
 
 
-class Outbox(Receipts, Attempts, States):
+class Outbox(Receipts, Attempts, States, Boxes):
     """The store of one notifier; made by `open`. Every change is on the disk before its method returns, or the method raises."""
 
     @classmethod
