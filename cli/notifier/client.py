@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cli.api_client import ApiClient, JsonAnswer
+from cli.api_client import TIMEOUT, ApiClient, JsonAnswer, ServiceUnreachable
 from cli.service_url import ServiceUrl
 from service.errors import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PAGE = 500
 
@@ -21,20 +24,21 @@ class NotifierClient:
     Args:
         url: where it listens.
         token: its `token`, when it has one.
+        timeout: seconds it may take.
 
     Raises:
         ValueError: the URL is none.
     """
 
-    def __init__(self, url: str, *, token: str | None = None) -> None:
+    def __init__(self, url: str, *, token: str | None = None, timeout: float = TIMEOUT) -> None:
         self._url = url
-        self._client = ApiClient(ServiceUrl.parse(url), api_key=token)
+        self._client = ApiClient(ServiceUrl.parse(url), api_key=token, timeout=timeout)
 
     def status(self) -> dict[str, Any]:
         """What waits, robots, quota.
 
         Raises:
-            ServiceUnreachable, NotifierUnusable: it cannot be asked.
+            NotifierUnusable: it cannot be asked.
         """
         return self._ask("/v1/status")
 
@@ -42,7 +46,7 @@ class NotifierClient:
         """All messages in a state, the newest first.
 
         Raises:
-            ServiceUnreachable, NotifierUnusable: it cannot be asked.
+            NotifierUnusable: it cannot be asked.
         """
         found: list[dict[str, Any]] = []
         before = ""
@@ -55,18 +59,42 @@ class NotifierClient:
         """Let a dead letter wait again; why that is not possible, or None.
 
         Raises:
-            ServiceUnreachable, NotifierUnusable: it cannot be asked.
+            NotifierUnusable: it cannot be asked.
         """
-        answer = self._checked(self._client.post(f"/v1/messages/{number}/resend", {}))
+        answer = self._checked(lambda: self._client.post(f"/v1/messages/{number}/resend", {}))
         return None if answer.status == 200 else str(answer.body.get("error"))
 
+    def maintenance(self) -> dict[str, Any] | None:
+        """The maintenance that is going on or planned.
+
+        Raises:
+            NotifierUnusable: it cannot be asked, or there is no Alertmanager for it to silence.
+        """
+        found: dict[str, Any] | None = self._ask("/v1/maintenance")["maintenance"]
+        return found
+
+    def arrange(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """Have a maintenance begin, planned or end; what was done for it.
+
+        Raises:
+            NotifierUnusable: it cannot be asked, or refuses.
+        """
+        answer = self._checked(lambda: self._client.post("/v1/maintenance", wanted))
+        if answer.status != 200:
+            raise NotifierUnusable(f"the notifier at {self._url} refuses: {answer.body.get('reason') or answer.body.get('error')}")
+        return answer.body
+
     def _ask(self, path: str) -> dict[str, Any]:
-        answer = self._checked(self._client.get(path))
+        answer = self._checked(lambda: self._client.get(path))
         if answer.status != 200:
             raise NotifierUnusable(f"the notifier at {self._url} answered {answer.status}: {answer.body.get('reason') or answer.body}")
         return answer.body
 
-    def _checked(self, answer: JsonAnswer) -> JsonAnswer:
+    def _checked(self, ask: Callable[[], JsonAnswer]) -> JsonAnswer:
+        try:
+            answer = ask()
+        except ServiceUnreachable as error:
+            raise NotifierUnusable(f"the notifier cannot be asked: {error}") from error
         if answer.status == 401:
             raise NotifierUnusable(f"the notifier at {self._url} asks for its token; give the file that has it with --token-file")
         return answer
