@@ -68,7 +68,7 @@ def create_app(
 ) -> Starlette:
     """Put the notifier together. Its lifespan delivers; whoever opened the store closes it afterwards.
 
-    `app.state` has `worker`, `webhook` and `metrics`.
+    `app.state` has `worker`, `webhook`, `metrics`, `pulse`, `desk` and `lookout`.
 
     Args:
         config: all of it.
@@ -130,6 +130,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.worker, app.state.webhook, app.state.metrics = worker, webhook, metrics
+    app.state.pulse, app.state.desk, app.state.lookout = pulse, desk, lookout
     return app
 
 
