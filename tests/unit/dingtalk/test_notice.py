@@ -64,8 +64,7 @@ def said(kind, mention=NOBODY, **facts):
         (Notice.BOX_STILL_SILENT, "### 🔴 严重：机器仍然失联（BoxStillSilent）\n\n03:03:10 gpu-1 自 02:58:10 起没有心跳，已 10 分钟。"),
         (
             Notice.BOX_CLOCK_WRONG,
-            "### 🔴 严重：机器失联（时钟不符）（BoxClockWrong）\n\n"
-            "03:03:10 gpu-1 自 02:58:10 起没有可信的心跳：收到过心跳，但它的时钟与本机相差 10 分钟，请校准时钟。",
+            "### 🔴 严重：机器失联（时钟不符）（BoxClockWrong）\n\n03:03:10 gpu-1 自 02:58:10 起没有可信的心跳：收到过心跳，但它的时钟与本机相差 10 分钟，请校准时钟。",
         ),
         (Notice.BOX_BACK, "### 🔵 提示：机器恢复（BoxBack）\n\n03:03:10 gpu-1 又有心跳了，失联 10 分钟。"),
         (
