@@ -65,6 +65,7 @@ check: $(VENV)/.dev ## formatting, lint, types, import contracts, generated page
 	$(BIN)/python -m service.reference --check
 	$(BIN)/python -m grafana.dashboards --check
 	$(BIN)/python -m prometheus.alerting --check
+	$(BIN)/python -m dingtalk.reference --check
 	$(BIN)/codespell
 
 .PHONY: fix
@@ -126,6 +127,7 @@ docs: $(VENV)/.dev ## write the generated references, dashboards and rules
 	$(BIN)/python -m service.reference
 	$(BIN)/python -m grafana.dashboards
 	$(BIN)/python -m prometheus.alerting
+	$(BIN)/python -m dingtalk.reference
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
 LOCK_MODEL := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -c requirements.txt -c requirements-torch.txt model/requirements.in

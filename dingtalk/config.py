@@ -9,7 +9,7 @@ import ipaddress
 import tomllib
 from datetime import time  # noqa: TC003 -- pydantic reads the annotations when it runs
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Self, get_origin
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -18,6 +18,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 from dingtalk.alert import Severity
 from dingtalk.errors import ConfigError
 from dingtalk.watch.silence import REMIND_EVERY, SILENT_AFTER
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 DINGTALK_URL = "https://oapi.dingtalk.com/robot/send"
 DINGTALK_HOSTS = frozenset({"oapi.dingtalk.com"})
@@ -50,6 +53,11 @@ Secret = Annotated[SecretStr, _SECRET]
 Key = Annotated[SecretStr, AfterValidator(_long_enough), _SECRET]
 
 
+def is_secret(field: FieldInfo) -> bool:
+    """Whether an entry never prints, and may stand in a file."""
+    return _SECRET in field.metadata
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -62,7 +70,7 @@ class _Section(BaseModel):
         folder = (info.context or {}).get("folder", Path())
         values = dict(values)
         for name, field in cls.model_fields.items():
-            if _SECRET not in field.metadata or f"{name}_file" not in values:
+            if not is_secret(field) or f"{name}_file" not in values:
                 continue
             path = folder / str(values.pop(f"{name}_file"))
             if name in values:
@@ -80,7 +88,7 @@ class _Section(BaseModel):
 class Robot(_Section):
     """One custom robot of a group. Its token is a secret: whoever has it writes into the group."""
 
-    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="In logs, metrics and the status.")
     token: Secret = Field(description="`access_token` of its webhook address.")
     secret: Annotated[SecretStr | None, _SECRET] = Field(default=None, description="`SEC…` of the security mode 加签.")
     keyword: str = Field(default="", description="One of its keywords; added to each message that lacks it.")
@@ -99,16 +107,16 @@ class Robot(_Section):
 class Organisation(_Section):
     """A DingTalk organisation, whose robots share a monthly quota."""
 
-    name: str
+    name: str = Field(min_length=1, description="As robots name it.")
     monthly_quota: int = Field(default=3000, ge=1, description="Calls a calendar month; the standard edition has 3,000 since 2025-11-19.")
 
 
 class Person(_Section):
     """Somebody who can be called by an @."""
 
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1, description="As owners and the rota name them.")
     mobile: str = Field(default="", pattern=r"^(\+\d{1,4}-)?\d{0,20}$", description="As DingTalk knows it; overseas `+CC-number`.")
-    user_id: str = Field(default="", pattern=r"^[\w.@-]*$")
+    user_id: str = Field(default="", pattern=r"^[\w.@-]*$", description="Of the organisation's directory; works on cards too.")
 
     @model_validator(mode="after")
     def _can_be_called(self) -> Self:
@@ -124,8 +132,8 @@ class Owner(_Section):
     people: list[str] = Field(default_factory=list, description="Names of [[people]].")
     everyone: bool = Field(default=False, description="@ everybody, for critical alerts only.")
     on_resolved: bool = Field(default=False, description="Also call them when it is over.")
-    quiet_from: time | None = None
-    quiet_until: time | None = None
+    quiet_from: time | None = Field(default=None, description="From then on nobody is called for `quiet_severities`.")
+    quiet_until: time | None = Field(default=None, description="Until then; it may be the next morning.")
     quiet_severities: list[Severity] = Field(default=[Severity.WARNING, Severity.INFO], description="What waits for the morning to call.")
 
     @model_validator(mode="after")
@@ -138,7 +146,7 @@ class Owner(_Section):
 class Receiver(_Section):
     """Where notifications go that Alertmanager posts to `/v1/alertmanager/<name>`."""
 
-    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="As the path of Alertmanager's calls has it.")
     robots: list[str] = Field(min_length=1, description="Names of [[robots]]: a pool, in the order of preference.")
     fallbacks: Annotated[list[SecretStr], _SECRET] = Field(
         default_factory=list, description="Apprise addresses, for when no robot can be reached; one a line in a file."
@@ -186,23 +194,22 @@ class Box(_Section):
 class Config(_Section):
     """All of it."""
 
-    host: str = "127.0.0.1"
-    port: int = Field(default=8060, ge=0, le=65535)
-    data_dir: Path = Path("var/notifier")
+    host: str = Field(default="127.0.0.1", description="Address to listen on; loopback, as Alertmanager is beside it.")
+    port: int = Field(default=8060, ge=0, le=65535, description="TCP port.")
+    data_dir: Path = Field(default=Path("var/notifier"), description="Folder of the queue; of one notifier at a time.")
     public_url: str = Field(default="", description="Where people reach this stack from their phones; links need it.")
     grafana_url: str = Field(default="", description="Where people reach Grafana; links to dashboards need it.")
     runbooks: Path | None = Field(default=None, description="Folder with the runbooks: their first steps stand in messages.")
-    alertmanager_url: str = "http://127.0.0.1:9093"
-    prometheus_url: str = "http://127.0.0.1:9090"
-    time_zone: Annotated[str, AfterValidator(_zone)] = "Asia/Shanghai"
-    language: Literal["zh"] = "zh"
+    alertmanager_url: str = Field(default="http://127.0.0.1:9093", description="Makes silences, and is told what was missed.")
+    prometheus_url: str = Field(default="http://127.0.0.1:9090", description="Knows which alerts fired.")
+    time_zone: Annotated[str, AfterValidator(_zone)] = Field(default="Asia/Shanghai", description="Of the times in messages.")
     token: Annotated[SecretStr | None, _SECRET] = Field(default=None, description="Bearer token that Alertmanager must send.")
-    username: str = ""
+    username: str = Field(default="", description="Name for basic authentication.")
     password: Annotated[SecretStr | None, _SECRET] = Field(default=None, description="Basic authentication instead of the token.")
     link_key: Annotated[SecretStr | None, _SECRET] = Field(
         default=None, description="Signs the links of messages; made once in the data folder when it is not given."
     )
-    default_receiver: str = ""
+    default_receiver: str = Field(default="", description="Gets what is for a receiver that is not here; else the first one.")
     allowed_hosts: list[str] = Field(default_factory=list, description="Hosts beside DingTalk's that robots may be at.")
     templates: Path | None = Field(default=None, description="Folder with your own group.md.j2 and digest.md.j2.")
     max_queue: int = Field(default=200_000, ge=1, description="Receipts that may wait; then 503.")

@@ -22,10 +22,10 @@ from service.requeststore.sqlite_writer import SqliteWriter
 from service.telemetry import names
 from service.telemetry.event import Clock, GpuFacts
 from service.telemetry.exposition import Exposition
-from service.telemetry.gauges import observe_depths, observe_gpu, observe_losses, observe_sent, observe_value
+from service.telemetry.gauges import observe_cuts, observe_depths, observe_gpu, observe_losses, observe_sent, observe_value
 from service.telemetry.log_file import DailyFile, claim_log_file
 from service.telemetry.log_pipeline import LogPipeline
-from service.telemetry.log_writer import LineSink, LogWriter, StdoutSink
+from service.telemetry.log_writer import LogWriter, StdoutSink
 from service.telemetry.metrics import Instruments
 from service.telemetry.otel_recorder import OtelRecorder
 from service.telemetry.refusals import Refusals
@@ -68,6 +68,7 @@ class Recording:
     telemetry: Telemetry
     meter: Meter
     exposition: Exposition
+    log_file: DailyFile
     log_writer: LogWriter
     log: LogPipeline
     store: SqliteWriter
@@ -139,7 +140,8 @@ class Recording:
             undo.callback(telemetry.shutdown, _UNDO_TIMEOUT)
             meter = telemetry.meter_provider.get_meter(names.SCOPE)
             instruments = Instruments.of(meter)
-            log_writer = _log_writer(settings, clock)
+            log_file = _log_file(settings, clock)
+            log_writer = LogWriter([log_file, StdoutSink()] if settings.log_stdout else [log_file], queue_size=settings.log_queue_size)
             undo.callback(log_writer.close, _UNDO_TIMEOUT)
             log = LogPipeline(
                 writer=log_writer,
@@ -188,6 +190,7 @@ class Recording:
                 telemetry=telemetry,
                 meter=meter,
                 exposition=exposition,
+                log_file=log_file,
                 log_writer=log_writer,
                 log=log,
                 store=store,
@@ -212,6 +215,9 @@ class Recording:
     def _observe(self) -> None:
         observe_value(self.meter, names.REQUESTS_ACTIVE, lambda: self.recorder.active)
         observe_value(self.meter, names.STORE_SIZE, lambda: self.store.size_bytes)
+        observe_cuts(self.meter, {"embedded": lambda: self.store.cut_age, "log": lambda: self.log_file.cut_age})
+        began = self.clock.monotonic()
+        observe_value(self.meter, names.PROCESS_UPTIME, lambda: self.clock.monotonic() - began)
         spool = self.telemetry.delivery.spool if self.telemetry.delivery is not None else None
         observe_value(self.meter, names.SPOOL_SIZE, lambda: spool.size_bytes if spool is not None else 0)
         observe_value(self.meter, names.SPOOL_AGE, lambda: spool.age if spool is not None else 0.0)
@@ -311,8 +317,6 @@ def _open_table(settings: Settings, slot: InstanceSlot, *, life: str, started_un
         raise unusable(path, error) from error
 
 
-def _log_writer(settings: Settings, clock: Clock) -> LogWriter:
+def _log_file(settings: Settings, clock: Clock) -> DailyFile:
     claim = claim_log_file(settings.data_dir / "logs")
-    file = DailyFile(claim, keep=settings.log_days, max_bytes=settings.log_max_bytes, unix_ns=clock.unix_ns)
-    sinks: list[LineSink] = [file, StdoutSink()] if settings.log_stdout else [file]
-    return LogWriter(sinks, queue_size=settings.log_queue_size)
+    return DailyFile(claim, keep=settings.log_days, max_bytes=settings.log_max_bytes, unix_ns=clock.unix_ns)

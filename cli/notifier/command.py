@@ -28,6 +28,8 @@ def run(
     alertmanager_url: Annotated[str | None, typer.Option(help="Alertmanager's API.", show_default="of the file")] = None,
     prometheus_url: Annotated[str | None, typer.Option(help="Prometheus' API.", show_default="of the file")] = None,
     public_url: Annotated[str | None, typer.Option(help="Where people reach its pages.", show_default="of the file")] = None,
+    grafana_url: Annotated[str | None, typer.Option(help="Where people reach Grafana.", show_default="of the file")] = None,
+    runbooks: Annotated[Path | None, typer.Option(help="Folder with the runbooks.", show_default="of the file")] = None,
     token_file: Annotated[
         Path | None, typer.Option(help="File with the token that Alertmanager shows.", show_default="of the file")
     ] = None,
@@ -50,6 +52,8 @@ def run(
             alertmanager_url=alertmanager_url,
             prometheus_url=prometheus_url,
             public_url=public_url,
+            grafana_url=grafana_url,
+            runbooks=None if runbooks is None else str(runbooks.absolute()),
             token=None if token_file is None else _token(token_file),
         )
     )

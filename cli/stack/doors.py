@@ -35,6 +35,8 @@ def gateway(site: Site) -> Process:
         "MGEO_ALERTMANAGER_ADDRESS": site.address("alertmanager_port"),
         "MGEO_JAEGER_QUERY_ADDRESS": site.address("jaeger_query_port"),
         "MGEO_GRAFANA_ADDRESS": site.address("grafana_port"),
+        "MGEO_NOTIFIER_ADDRESS": site.address("notifier_port"),
+        "MGEO_SIMULATOR_ADDRESS": site.address("simulator_port"),
         "MGEO_COLLECTOR_INGEST_ADDRESS": site.address("collector_ingest_port"),
     }
     if settings.gateway_certificate_file is not None and settings.gateway_key_file is not None:

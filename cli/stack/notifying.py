@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from cli.stack.doors import grafana_url
 from cli.stack.probe import Probe
 from cli.stack.process import Process
+from cli.stack.site import is_loopback
 from service import __version__
 
 if TYPE_CHECKING:
@@ -15,8 +18,6 @@ if TYPE_CHECKING:
 RECEIVERS = ("critical", "warning", "info")
 """The receivers of alertmanager/alertmanager.yml that groups hear; the simulator has a robot for each."""
 HEARTBEAT_RECEIVER = "watchdog"
-PREFIX = "notifier"
-"""Where the gateway has the notifier's pages."""
 _SIMULATED_SECRET = "SECsimulator"  # noqa: S105 -- of robots that are none
 
 
@@ -24,7 +25,8 @@ def notifier(site: Site) -> Process:
     """The notifier, with the configuration that was given, or with one that tells the simulator."""
     settings = site.settings
     config = settings.notifier_config or site.layout.notifier_config
-    public = () if site.public_url is None else (f"--public-url={site.below(PREFIX).rstrip('/')}",)
+    # No phone reaches a loopback address, so that messages had better have none.
+    public = site.public_url is not None and not is_loopback(urlsplit(site.public_url).hostname or "")
     return Process(
         name="notifier",
         argv=(
@@ -38,7 +40,9 @@ def notifier(site: Site) -> Process:
             f"--alertmanager-url={site.url('alertmanager_port')}",
             f"--prometheus-url={site.url('prometheus_port')}",
             f"--token-file={site.layout.notifier_token}",
-            *(public if site.gateway else ()),
+            f"--runbooks={site.configuration('docs', 'runbooks')}",
+            *((f"--public-url={(site.public_url or '').rstrip('/')}",) if public else ()),
+            *((f"--grafana-url={grafana_url(site).rstrip('/')}",) if public and site.grafana else ()),
         ),
         environment={"PYTHONPATH": site.python_path},
         version=str(__version__),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cli.stack.profile import Profile
+from cli.stack.site import is_loopback
 from service.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -32,12 +32,12 @@ def refuse_bad_combinations(profile: Profile, settings: Settings, *, gateway: bo
 
 def exposures(settings: Settings, *, gateway: bool) -> Iterator[str]:
     """A warning for each way in which the stack is more open than it need be."""
-    if not _loopback(settings.stack_host):
+    if not is_loopback(settings.stack_host):
         yield (
             f"MGEO_STACK_HOST = {settings.stack_host}: the programs of the stack ask nobody for a password; "
             "unset it, and use --gateway to reach them from elsewhere"
         )
-    if gateway and settings.gateway_certificate_file is None and not _loopback(settings.gateway_host):
+    if gateway and settings.gateway_certificate_file is None and not is_loopback(settings.gateway_host):
         yield (
             f"MGEO_GATEWAY_HOST = {settings.gateway_host}: the password travels in clear, unless something before the gateway ends TLS; "
             "set MGEO_GATEWAY_CERTIFICATE_FILE and MGEO_GATEWAY_KEY_FILE"
@@ -69,7 +69,7 @@ def _upstream_problems(profile: Profile, settings: Settings) -> Iterator[str]:
         yield f"MGEO_UPSTREAM = {upstream}: is not an address; write one such as https://box.example:6006/otlp"
     elif parts.username is not None or parts.query or parts.fragment:
         yield "MGEO_UPSTREAM: has a login, a query or a fragment; the token goes into MGEO_UPSTREAM_TOKEN_FILE"
-    elif parts.scheme == "http" and not _loopback(host):
+    elif parts.scheme == "http" and not is_loopback(host):
         yield f"MGEO_UPSTREAM = {upstream}: the token would travel in clear; use https"
     if not token:
         yield "MGEO_UPSTREAM_TOKEN_FILE is not set; name the file with the other stack's MGEO_INGEST_TOKEN"
@@ -100,10 +100,3 @@ def _unreadable(settings: Settings, *names: str) -> Iterator[str]:
             path.open("rb").close()
         except OSError as error:
             yield f"MGEO_{name.upper()} = {path}: cannot be read ({error.strerror}); name a readable file"
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

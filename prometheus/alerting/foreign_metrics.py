@@ -43,18 +43,6 @@ NOTIFIER_TEMPLATE_FAILURES = "mgeo_notifier_template_failures_total"
 NOTIFIER_STORE_WRITABLE = "mgeo_notifier_store_writable"
 NOTIFIER_CLOCK_SKEW = "mgeo_notifier_clock_skew_seconds"
 
-# The service's, by the same names scraped and pushed.
-DISK_USAGE = "system_filesystem_usage_bytes"
-DISK_LIMIT = "system_filesystem_limit_bytes"
-CLOCK_SKEW = "mgeo_clock_skew_seconds"
-AUDIT_DIFFERENCE = "mgeo_audit_difference"
-AUDIT_UNREAD = "mgeo_audit_unread"
-AUDIT_TIMESTAMP = "mgeo_audit_timestamp_seconds"
-WORKDAY = "mgeo_workday"
-TRAFFIC_EXPECTED = "mgeo_traffic_expected"
-UPTIME = "process_uptime_seconds"
-RETENTION_CUT = "mgeo_retention_cut_seconds"
-
 SDK_PROCESSED = ("otel_sdk_processor_span_processed_total", "otel_sdk_processor_log_processed_total")
 
 OWNERS: dict[str, frozenset[str]] = {
@@ -80,20 +68,6 @@ OWNERS: dict[str, frozenset[str]] = {
             NOTIFIER_TEMPLATE_FAILURES,
             NOTIFIER_STORE_WRITABLE,
             NOTIFIER_CLOCK_SKEW,
-        }
-    ),
-    "service": frozenset(
-        {
-            DISK_USAGE,
-            DISK_LIMIT,
-            CLOCK_SKEW,
-            AUDIT_DIFFERENCE,
-            AUDIT_UNREAD,
-            AUDIT_TIMESTAMP,
-            WORKDAY,
-            TRAFFIC_EXPECTED,
-            UPTIME,
-            RETENTION_CUT,
         }
     ),
 }

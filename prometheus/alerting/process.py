@@ -95,7 +95,7 @@ def _metrics_missing(scale: Scale) -> Alert:
 def _resets(window: Duration, scale: Scale) -> str:
     over = scale.duration(window)
     # Counters of lines fall at a restart that came after some traffic; the uptime falls at every one.
-    return greatest(f"resets({names.LOG_RECORDS.prometheus}[{over}]) or resets({foreign_metrics.UPTIME}[{over}])")
+    return greatest(f"resets({names.LOG_RECORDS.prometheus}[{over}]) or resets({names.PROCESS_UPTIME.prometheus}[{over}])")
 
 
 def _crash_loop(scale: Scale) -> Alert:

@@ -68,7 +68,7 @@ def instances(scale: Scale) -> Group:
         rules=(
             Recording(
                 record=EXPECTED,
-                expr=f"max by (instance) (last_over_time({foreign_metrics.TRAFFIC_EXPECTED}[{memory}]))",
+                expr=f"max by (instance) (last_over_time({names.TRAFFIC_EXPECTED.prometheus}[{memory}]))",
                 why="Servers alone tell whether traffic is expected: 1, or 0 with MGEO_TRAFFIC=sporadic.",
             ),
             Recording(
@@ -96,7 +96,7 @@ def traffic(scale: Scale) -> Group:
             ),
             Recording(
                 record=WORKDAY,
-                expr=f"max({foreign_metrics.WORKDAY})\nor (day_of_week({local}) > bool 0) * (day_of_week({local}) < bool 6)",
+                expr=f"max({names.WORKDAY.prometheus})\nor (day_of_week({local}) > bool 0) * (day_of_week({local}) < bool 6)",
                 why="1 on a working day in China, 0 on others: as the service's calendar says, Monday to Friday where it says nothing.",
             ),
             Recording(

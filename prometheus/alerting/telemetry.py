@@ -205,11 +205,12 @@ def _retention_below_floor(scale: Scale) -> Alert:
     floor = scale.seconds(limits.RETENTION_FLOOR)
     cut = increase(foreign_metrics.SIZE_RETENTIONS, limits.RETENTION_WINDOW, scale)
     kept = f"time() - {foreign_metrics.LOWEST_TIMESTAMP}"
+    ours = greatest(names.RETENTION_CUT.prometheus, f"{BY}, mgeo_store")
     return Alert(
         name="RetentionBelowFloor",
         area=Area.TELEMETRY,
         severity=Severity.WARNING,
-        expr=f"({kept} < {floor} and on (instance) {cut} > 0)\nor {greatest(foreign_metrics.RETENTION_CUT, f'{BY}, mgeo_store')} < {floor}",
+        expr=f"({kept} < {floor} and on (instance) {cut} > 0)\nor {ours} < {floor}",
         hold=limits.RETENTION_HOLD,
         why="A cap of size cut what is younger than seven days. A young store without a cut, or a shorter setting, is no fault.",
         summary="保留期被容量上限截短",
@@ -223,7 +224,7 @@ def _retention_below_floor(scale: Scale) -> Alert:
 
 def _disk(line: float) -> str:
     by = f"{BY}, mgeo_folder"
-    return f"{greatest(foreign_metrics.DISK_USAGE, by)} / {greatest(foreign_metrics.DISK_LIMIT, by)} > {line:g}"
+    return f"{greatest(names.FILESYSTEM_USAGE.prometheus, by)} / {greatest(names.FILESYSTEM_LIMIT.prometheus, by)} > {line:g}"
 
 
 def _disk_nearly_full() -> Alert:
@@ -259,7 +260,7 @@ def _disk_filling() -> Alert:
 
 
 def _clock_skew() -> Alert:
-    stores = f"{greatest(f'abs({foreign_metrics.CLOCK_SKEW})', f'{BY}, mgeo_store')} > {limits.CLOCK_SKEW_SECONDS}"
+    stores = f"{greatest(f'abs({names.CLOCK_SKEW.prometheus})', f'{BY}, mgeo_store')} > {limits.CLOCK_SKEW_SECONDS}"
     robots = f"{greatest(f'abs({foreign_metrics.NOTIFIER_CLOCK_SKEW})', 'instance, robot')} > {limits.ROBOT_CLOCK_SKEW_SECONDS}"
     return Alert(
         name="ClockSkew",
@@ -282,7 +283,7 @@ def _audit_difference() -> Alert:
         name="AuditDifference",
         area=Area.TELEMETRY,
         severity=Severity.WARNING,
-        expr=f"{greatest(f'abs({foreign_metrics.AUDIT_DIFFERENCE})')} > 0",
+        expr=f"{greatest(f'abs({names.AUDIT_DIFFERENCE.prometheus})')} > 0",
         why="The newest hourly audit found a store that does not have what was served. It waited for what is on its way.",
         summary="对账有差异",
         description=f"{WHERE} 最近一次对账有 {WHOLE} 条差异：某个存储与实际服务的推理不一致。",
@@ -293,8 +294,8 @@ def _audit_difference() -> Alert:
 
 
 def _audit_overdue(scale: Scale) -> Alert:
-    age = f"time() - {greatest(foreign_metrics.AUDIT_TIMESTAMP)} > {scale.seconds(limits.AUDIT_OVERDUE)}"
-    unread = f"{greatest(f'min_over_time({foreign_metrics.AUDIT_UNREAD}[{scale.duration(limits.AUDIT_OVERDUE)}])')} > 0"
+    age = f"time() - {greatest(names.AUDIT_TIMESTAMP.prometheus)} > {scale.seconds(limits.AUDIT_OVERDUE)}"
+    unread = f"{greatest(f'min_over_time({names.AUDIT_UNREAD.prometheus}[{scale.duration(limits.AUDIT_OVERDUE)}])')} > 0"
     return Alert(
         name="AuditOverdue",
         area=Area.TELEMETRY,

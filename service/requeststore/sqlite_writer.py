@@ -113,6 +113,7 @@ class SqliteWriter:
         self._connection: sqlite3.Connection | None = None
         self._inode: int | None = None
         self._tidy_at = 0.0
+        self._cut_age: float | None = None
         try:
             self._open()
         except (OSError, sqlite3.Error) as error:
@@ -141,6 +142,11 @@ class SqliteWriter:
     def depth(self) -> int:
         """Events that wait."""
         return len(self._box) + len(self._pending)
+
+    @property
+    def cut_age(self) -> float | None:
+        """Age in seconds of the oldest row that was left when rows last had to make room; None while none had to."""
+        return self._cut_age
 
     @property
     def degraded(self) -> str | None:
@@ -219,7 +225,7 @@ class SqliteWriter:
                 self._pending = self._pending or self._box.take(self._retention.rows)
                 self._commit(connection)
                 if self._retention.is_exceeded(connection):
-                    self._retention.step(connection, self._clock.unix_ns())
+                    self._let_go(connection)
         except Exception as error:  # noqa: BLE001 -- whatever happens to the disk or the file, the thread goes on
             self._failed(error)
         else:
@@ -277,9 +283,17 @@ class SqliteWriter:
             # Removed or renamed under us: what is written there nobody finds.
             self._close()
             connection = self._open()
-        more = self._retention.step(connection, self._clock.unix_ns())
+        more = self._let_go(connection)
         self._tidy_at = now if more else now + TIDY_EVERY
         return connection
+
+    def _let_go(self, connection: sqlite3.Connection) -> bool:
+        too_big, now_ns = self._retention.is_exceeded(connection), self._clock.unix_ns()
+        more = self._retention.step(connection, now_ns)
+        if too_big and more:
+            oldest = connection.execute("SELECT min(started) FROM inference").fetchone()[0]
+            self._cut_age = None if oldest is None else max(now_ns - oldest, 0) / _NS
+        return more
 
     def _open(self) -> sqlite3.Connection:
         try:

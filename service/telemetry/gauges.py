@@ -53,6 +53,18 @@ def observe_value(meter: Meter, metric: names.Metric, read: Callable[[], float])
     observe(meter, metric, lambda: [(read(), {})])
 
 
+def observe_cuts(meter: Meter, cuts: Mapping[str, Callable[[], float | None]]) -> None:
+    """Publish the age of what each store let go of for its size, in seconds; no series for one that never had to."""
+
+    def read() -> Iterator[tuple[float, Mapping[str, str]]]:
+        for store, cut in cuts.items():
+            age = cut()
+            if age is not None:
+                yield age, {names.STORE: store}
+
+    observe(meter, names.RETENTION_CUT, read)
+
+
 def observe_depths(meter: Meter, depths: Mapping[str, Callable[[], int]]) -> None:
     """Publish how many items wait in each telemetry queue."""
     observe(meter, names.TELEMETRY_QUEUE, lambda: [(depth(), {"signal": signal}) for signal, depth in depths.items()])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from service.data_dir import unusable
 from service.errors import StartupError
-from service.telemetry.log_rotation import DAY_NS, adopt, compress, expire, log_path, set_aside, take_lock, written_on
+from service.telemetry.log_rotation import DAY_NS, adopt, compress, day_of, expire, log_path, set_aside, take_lock, written_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MAX_WRITERS = 1024
 # A day that writes more than this part of the cap gets a file more, so that the cap can be kept by removing whole files.
 _PARTS = 16
+_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +62,14 @@ class DailyFile:
         keep: days whose rotated files are kept.
         max_bytes: all log files of the folder together; the oldest rotated ones go first.
         unix_ns: the wall clock.
+
+    Attributes:
+        cut_age: seconds since the end of the newest day that lost lines for their size, when it lost them; None while none has.
     """
 
     def __init__(self, claim: LogClaim, *, keep: int, max_bytes: int, unix_ns: Callable[[], int]) -> None:
         self.path = claim.path
+        self.cut_age: float | None = None
         self._claim = claim
         self._keep = keep
         self._part_bytes = max_bytes // _PARTS
@@ -146,7 +151,9 @@ class DailyFile:
             adopt(self.path.parent, self._unix_ns())
             self._adopted = True
         compress(self.path)
-        expire(self.path.parent, keep_days=self._keep, max_bytes=self._rotated_bytes)
+        cut = expire(self.path.parent, keep_days=self._keep, max_bytes=self._rotated_bytes)
+        if cut is not None:
+            self.cut_age = max(self._unix_ns() - (day_of(cut) + 1) * DAY_NS, 0) / _NS
 
     def _undo(self) -> None:
         if self._descriptor is not None:

@@ -8,6 +8,7 @@ first file is `inference.log.2026-11-21.1.gz`, `….2.gz`. A second live process
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import gzip
 import os
 import re
@@ -25,6 +26,7 @@ DAY_NS = 86_400_000_000_000
 _CURRENT = re.compile(r"inference(?:\.\d+)?\.log")
 _ROTATED = re.compile(r"inference(?:\.\d+)?\.log\.(\d{4}-\d{2}-\d{2})(?:\.(\d+))?(\.gz)?")
 _COMPRESSING = ".part"
+_EPOCH = dt.date(1970, 1, 1).toordinal()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -98,15 +100,26 @@ def adopt(folder: Path, unix_ns: int) -> None:
                 lock.release()
 
 
-def expire(folder: Path, *, keep_days: int, max_bytes: int) -> None:
-    """Remove rotated files: all but those of the newest `keep_days` days, and the oldest while the folder's logs are too big."""
+def expire(folder: Path, *, keep_days: int, max_bytes: int) -> str | None:
+    """Remove rotated files: all but those of the newest `keep_days` days, and the oldest while the folder's logs are too big.
+
+    Returns the newest day that lost a file for its size alone; None when none did.
+    """
+    cut = None
     files = rotated(folder)
     kept = sorted({file.day for file in files}, reverse=True)[:keep_days]
     total = sum(_size(path) for path in folder.iterdir() if path.name.startswith("inference."))
     for file in files:
         if file.day not in kept or total > max_bytes:
+            cut = file.day if file.day in kept else cut
             total -= _size(file.path)
             file.path.unlink(missing_ok=True)
+    return cut
+
+
+def day_of(date: str) -> int:
+    """The UTC day of a date such as `2026-11-21`, counted since 1970."""
+    return dt.date.fromisoformat(date).toordinal() - _EPOCH
 
 
 def written_on(path: Path, unix_ns: int) -> int:

@@ -334,6 +334,21 @@ STORE_SIZE = Metric(
     unit="By",
     description="Bytes of the embedded store on disk.",
 )
+RETENTION_CUT = Metric(
+    name="mgeo.retention.cut",
+    prometheus="mgeo_retention_cut_seconds",
+    kind=Kind.GAUGE,
+    unit="s",
+    description="Age of what a size limit let go of last, before its time was over; no series while that has not happened.",
+    attributes=(STORE,),
+)
+PROCESS_UPTIME = Metric(
+    name="process.uptime",
+    prometheus="process_uptime_seconds",
+    kind=Kind.GAUGE,
+    unit="s",
+    description="Seconds since this life of the process began.",
+)
 FILESYSTEM_USAGE = Metric(
     name="system.filesystem.usage",
     prometheus="system_filesystem_usage_bytes",
@@ -491,6 +506,8 @@ METRICS: tuple[Metric, ...] = (
     SPOOL_SIZE,
     SPOOL_AGE,
     STORE_SIZE,
+    RETENTION_CUT,
+    PROCESS_UPTIME,
     FILESYSTEM_USAGE,
     FILESYSTEM_LIMIT,
     CLOCK_SKEW,

@@ -22,13 +22,13 @@ import aiohttp
 import httpx
 import pytest
 
+from benchmarks.native_stack import free_ports
 from service.hashing import AddressHasher
 from tests import full_disk
 from tests.e2e import ledger
 from tests.e2e.receiver import Receiver, otlp_variables
 from tests.e2e.server import ROOT, Server
 from tests.e2e.test_parity import assert_parity, load
-from tests.stack.collector import free_ports
 
 pytestmark = pytest.mark.slow
 

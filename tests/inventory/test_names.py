@@ -20,6 +20,7 @@ from service.telemetry.exposition import Exposition
 from service.telemetry.gauges import (
     observe_audit,
     observe_clock_skew,
+    observe_cuts,
     observe_depths,
     observe_folders,
     observe_gpu,
@@ -48,6 +49,7 @@ SIMPLE = {
         names.SPOOL_SIZE,
         names.SPOOL_AGE,
         names.TRAFFIC_EXPECTED,
+        names.PROCESS_UPTIME,
     )
 }
 
@@ -154,7 +156,7 @@ def test_names_follow_the_conventions() -> None:
 
     assert [name for name in (*attributes, *metrics) if not re.fullmatch(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+", name)] == []
     assert {name.partition(".")[0] for name in attributes} == {"mgeo", "error", "exception", "code"}
-    assert {name.partition(".")[0] for name in metrics} == {"mgeo", "hw", "http", "otel", "system"}
+    assert {name.partition(".")[0] for name in metrics} == {"mgeo", "hw", "http", "otel", "process", "system"}
 
 
 @pytest.mark.parametrize("metric", names.METRICS, ids=lambda metric: metric.name)
@@ -250,6 +252,7 @@ def families() -> Iterator[dict[str, set[str]]]:
     observe_clock_skew(meter, lambda: {"loki": 0.0})
     observe_audit(meter, lambda: AuditRecord(difference=0, unflushed=0, unread=(), ended_unix_ns=0))
     observe_workday(meter, lambda: True)
+    observe_cuts(meter, {"log": lambda: 1.0})
     http = names.HTTP_SERVER_DURATION
     meter.create_histogram(http.name, unit=http.unit).record(0.1, dict.fromkeys(http.attributes, "x"))
     seen: dict[str, set[str]] = {}

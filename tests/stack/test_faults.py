@@ -18,10 +18,10 @@ import grpc
 import httpx
 import pytest
 
+from benchmarks.native_stack import free_ports
 from cli.stack.queue_space import queue_space
 from tests.deadline import until
 from tests.full_disk import fill_up, small_disk
-from tests.stack.collector import free_ports
 from tests.stack.impostor import answers_over_grpc, answers_over_http
 from tests.stack.running import Stack, eventually
 

@@ -83,7 +83,18 @@ def test_a_grafana_that_is_installed_is_started_with_our_provisioning(tmp_path: 
     finally:
         stack.down()
 
-    assert list(rows) == ["prometheus", "loki", "jaeger", "alertmanager", "collector", "service", "grafana", "gateway"]
+    assert list(rows) == [
+        "simulator",
+        "notifier",
+        "prometheus",
+        "loki",
+        "jaeger",
+        "alertmanager",
+        "collector",
+        "service",
+        "grafana",
+        "gateway",
+    ]
     assert all(row["healthy"] for row in rows.values()), json.dumps(rows)
     assert shown["path"] == "/grafana/api/health"
     assert shown["arguments"][0] == "server"

@@ -402,3 +402,22 @@ def test_what_the_endpoint_will_never_take_is_a_line_in_the_log(tmp_path: Path, 
     assert {line["level"] for line in refused} == {"WARNING"}
     assert sorted(line["function"] for line in refused) == ["logs: HTTP 400", "metrics: HTTP 400", "traces: HTTP 400"]
     assert "杭州" not in text
+
+
+# --- how long it lives, and what had to make room ---------------------------------------------------------------------
+
+
+def test_how_long_the_process_lives_is_shown(recording: Recording, ticking: Any) -> None:
+    """By the clock that only goes forward."""
+    ticking.seconds += 90
+    assert "process_uptime_seconds 90.0" in recording.exposition.render()[0].decode()
+
+
+def test_what_had_to_make_room_is_shown_once_something_had_to(recording: Recording) -> None:
+    """By store."""
+    assert "mgeo_retention_cut_seconds{" not in recording.exposition.render()[0].decode()
+    recording.log_file.cut_age = 86_400.0
+    recording.store._cut_age = 3600.0
+    text = recording.exposition.render()[0].decode()
+    assert 'mgeo_retention_cut_seconds{mgeo_store="embedded"} 3600.0' in text
+    assert 'mgeo_retention_cut_seconds{mgeo_store="log"} 86400.0' in text

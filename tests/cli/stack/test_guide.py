@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from cli.stack.guide import guide
 from cli.stack.profile import Profile
 from tests.cli.stack.sites import site
 
 
 def test_lite_says_where_to_look_and_how_to_end_it():
-    """Nothing of Grafana, which it has not."""
-    assert list(guide(site(), None)) == ["", "overview:  http://127.0.0.1:8000/", "end it:    mgeo down --data-dir /data"]
+    """Nothing of Grafana, which it has not; and who is told of alerts."""
+    assert list(guide(site(), None)) == [
+        "",
+        "overview:  http://127.0.0.1:8000/",
+        "alerts:    told to a simulator of DingTalk, http://127.0.0.1:8061/; MGEO_NOTIFIER_CONFIG names your own robots",
+        "end it:    mgeo down --data-dir /data",
+    ]
+
+
+def test_with_robots_of_ones_own_nothing_is_said_of_a_simulator():
+    """Alerts go where they should."""
+    assert not any(line.startswith("alerts:") for line in guide(site(notifier_config=Path("/etc/notifier.toml")), None))
 
 
 def test_full_says_how_to_point_a_grafana_at_it():

@@ -19,13 +19,64 @@ def planned(*arguments, **options):
 
 def test_lite_is_the_service_and_what_scrapes_it():
     """What others send to comes first, who compares them comes last."""
-    assert list(planned()) == ["prometheus", "alertmanager", "service", "auditor"]
+    assert list(planned()) == ["simulator", "notifier", "prometheus", "alertmanager", "service", "auditor"]
+
+
+def test_with_robots_of_ones_own_nothing_is_simulated():
+    """The notifier gets that configuration; what depends on the stack is said on its command line."""
+    notifier = planned(Profile.FULL, notifier_config=Path("/etc/notifier.toml"))["notifier"]
+    assert "simulator" not in planned(notifier_config=Path("/etc/notifier.toml"))
+    assert notifier.argv == (
+        "/python",
+        "-P",
+        "-m",
+        "cli.main",
+        "notifier",
+        "run",
+        "--config=/etc/notifier.toml",
+        "--host=127.0.0.1",
+        "--port=8060",
+        "--data-dir=/data/stack/notifier",
+        "--alertmanager-url=http://127.0.0.1:9093",
+        "--prometheus-url=http://127.0.0.1:9090",
+        "--token-file=/data/stack/alerting/targets/token",
+        "--runbooks=/checkout/docs/runbooks",
+    )
+    assert [probe.url for probe in notifier.probes] == ["http://127.0.0.1:8060/readyz"]
+
+
+def test_messages_have_links_where_a_phone_can_follow_them():
+    """Not to a loopback address; to dashboards only where there is a Grafana."""
+    options = {"gateway": True, "public_url": "https://box.example"}
+    assert planned(Profile.FULL, gateway=True)["notifier"].argv[-1] == "--runbooks=/checkout/docs/runbooks"
+    assert planned(Profile.FULL, **options)["notifier"].argv[-1] == "--public-url=https://box.example"
+    with_grafana = planned(Profile.FULL, grafana=True, **options)["notifier"]
+    assert with_grafana.argv[-2:] == ("--public-url=https://box.example", "--grafana-url=https://box.example/grafana")
+
+
+def test_the_simulator_keeps_what_its_groups_have_seen():
+    """Over a restart of the stack."""
+    simulator = planned()["simulator"]
+    assert simulator.argv[4:] == ("notifier", "simulate", "--host=127.0.0.1", "--port=8061", "--journal=/data/stack/simulator.jsonl")
+    assert [probe.url for probe in simulator.probes] == ["http://127.0.0.1:8061/livez"]
 
 
 def test_full_is_everything():
     """Stores, then the Collector, then the service, then the doors."""
     names = list(planned(Profile.FULL, gateway=True, grafana=True))
-    assert names == ["prometheus", "loki", "jaeger", "alertmanager", "collector", "service", "auditor", "grafana", "gateway"]
+    assert names == [
+        "simulator",
+        "notifier",
+        "prometheus",
+        "loki",
+        "jaeger",
+        "alertmanager",
+        "collector",
+        "service",
+        "auditor",
+        "grafana",
+        "gateway",
+    ]
 
 
 def test_agent_is_service_and_collector():
@@ -33,7 +84,7 @@ def test_agent_is_service_and_collector():
     assert list(planned(Profile.AGENT, upstream="https://box.example/otlp")) == ["collector", "service"]
 
 
-def test_the_service_and_its_auditor_are_here_and_grafana_may_be_missing_so_none_is_located_as_a_program_that_must_be_had():
+def test_what_is_part_of_the_package_is_not_located_nor_is_grafana_which_may_be_missing():
     """The gateway is the program caddy."""
     assert program_names(Profile.FULL, gateway=True) == ("prometheus", "loki", "jaeger", "alertmanager", "collector", "caddy")
     assert program_names(Profile.AGENT, gateway=False) == ("collector",)
@@ -41,13 +92,15 @@ def test_the_service_and_its_auditor_are_here_and_grafana_may_be_missing_so_none
 
 def test_who_sends_ends_before_who_receives():
     """Tier by tier; a process of which nothing is known ends first."""
-    names = process_names(Profile.FULL, gateway=True, grafana=True)
+    names = process_names(Profile.FULL, gateway=True, grafana=True, simulator=True)
     assert stop_tiers((*names, "stranger")) == [
         ("stranger",),
         ("grafana", "gateway", "auditor"),
         ("service",),
         ("collector",),
         ("prometheus", "loki", "jaeger", "alertmanager"),
+        ("notifier",),
+        ("simulator",),
     ]
     assert stop_tiers(()) == []
 
@@ -60,6 +113,7 @@ def test_prometheus_of_lite_scrapes_in_little_memory():
         "--config.file=/data/stack/prometheus/prometheus.yml",
         "--storage.tsdb.path=/data/stack/prometheus/data",
         "--storage.tsdb.retention.time=7d",
+        "--rules.alert.for-grace-period=0s",
         "--web.listen-address=127.0.0.1:9090",
         "--web.external-url=http://127.0.0.1:9090",
         "--web.route-prefix=/",
@@ -75,6 +129,7 @@ def test_prometheus_of_full_takes_otlp_with_exemplars():
     prometheus = planned(Profile.FULL, gateway=True, public_url="https://box.example", prometheus_retention_days=30)["prometheus"]
     assert prometheus.argv[3:] == (
         "--storage.tsdb.retention.time=30d",
+        "--rules.alert.for-grace-period=0s",
         "--web.listen-address=127.0.0.1:9090",
         "--web.external-url=https://box.example/prometheus/",
         "--web.route-prefix=/",
@@ -87,10 +142,11 @@ def test_prometheus_of_full_takes_otlp_with_exemplars():
 
 
 def test_alertmanager_gossips_with_nobody():
-    """It keeps silences below the data folder."""
+    """It keeps silences below the data folder, and runs beside the files that say where it posts."""
+    assert planned()["alertmanager"].folder == "/data/stack/alerting"
     assert planned()["alertmanager"].argv == (
         "/programs/alertmanager",
-        "--config.file=/checkout/alertmanager/alertmanager.yml",
+        "--config.file=/data/stack/alerting/alertmanager.yml",
         "--storage.path=/data/stack/alertmanager",
         "--web.listen-address=127.0.0.1:9093",
         "--cluster.listen-address=",
@@ -269,6 +325,8 @@ def test_the_gateway_knows_where_everything_is_and_is_ready_when_it_asks_for_the
         "MGEO_ALERTMANAGER_ADDRESS": "127.0.0.1:9093",
         "MGEO_JAEGER_QUERY_ADDRESS": "127.0.0.1:16686",
         "MGEO_GRAFANA_ADDRESS": "127.0.0.1:3000",
+        "MGEO_NOTIFIER_ADDRESS": "127.0.0.1:8060",
+        "MGEO_SIMULATOR_ADDRESS": "127.0.0.1:8061",
         "MGEO_COLLECTOR_INGEST_ADDRESS": "127.0.0.1:4319",
     }
     assert [(probe.url, probe.accepted) for probe in gateway.probes] == [("http://127.0.0.1:6006/", (401,))]

@@ -62,7 +62,7 @@ def test_two_settings_with_one_port_are_named_both(free):
 def test_the_defaults_do_not_collide():
     """All ports of the full profile with everything are different."""
     ports = [listener.port for one in plan(site(Profile.FULL, gateway=True, grafana=True)) for listener in one.listeners]
-    assert len(set(ports)) == len(ports) == 16
+    assert len(set(ports)) == len(ports) == 18
 
 
 def test_an_address_of_another_machine_is_refused(free):

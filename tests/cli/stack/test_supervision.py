@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.native_stack import free_ports
 from cli.stack import supervisor
 from cli.stack.ending import Ended, Ending
 from cli.stack.interrupts import Interrupted, interrupts
@@ -22,7 +23,6 @@ from cli.stack.state import read_state
 from cli.stack.supervisor import Control
 from tests.cli.stack.sites import process
 from tests.deadline import until
-from tests.stack.collector import free_ports
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -10,7 +10,9 @@ import pytest
 
 from cli.stack.layout import Layout
 from cli.stack.profile import Profile
-from cli.stack.targets import prepare_prometheus, target_files, write_running_instance
+from cli.stack.targets import prepare_alertmanager, prepare_prometheus, target_files, write_running_instance
+from dingtalk.config import load_config
+from dingtalk.simulator.settings import Settings
 from service.errors import StartupError
 from service.instance import claim
 from tests.cli.stack.sites import site
@@ -28,7 +30,7 @@ def test_lite_scrapes_the_service_with_the_labels_of_pushed_series(tmp_path):
             "labels": {"instance": slot.instance_id, "service_name": "mgeo", "mgeo_instance_name": slot.name},
         }
     ]
-    assert [group["labels"]["job"] for group in files["stack.json"]] == ["prometheus", "alertmanager"]
+    assert [group["labels"]["job"] for group in files["stack.json"]] == ["prometheus", "alertmanager", "notifier"]
     assert files["alertmanager.json"] == [{"targets": ["127.0.0.1:9093"]}]
 
 
@@ -43,6 +45,7 @@ def test_full_scrapes_the_stack_and_the_service_only_for_up():
         "loki": ["127.0.0.1:3100"],
         "jaeger": ["127.0.0.1:8889"],
         "alertmanager": ["127.0.0.1:9093"],
+        "notifier": ["127.0.0.1:8060"],
     }
 
 
@@ -65,6 +68,40 @@ def test_a_run_folder_that_cannot_be_written_is_named(tmp_path):
     """With the fix."""
     with pytest.raises(StartupError, match=r"MGEO_DATA_DIR: .*missing.* cannot be used"):
         prepare_prometheus(site(data_dir=tmp_path / "missing", root=Path("/nowhere")))
+
+
+def test_alertmanager_finds_its_configuration_and_where_it_posts(tmp_path):
+    """With a token that is new at every start and that only its owner reads; the notifier is told to read the same file."""
+    layout = Layout(tmp_path)
+    layout.prepare()
+    box = site(data_dir=tmp_path)
+    prepare_alertmanager(box)
+    first = layout.notifier_token.read_text()
+    prepare_alertmanager(box)
+
+    assert (layout.alertmanager / "alertmanager.yml").readlink() == Path("/checkout/alertmanager/alertmanager.yml")
+    assert {path.name: path.read_text() for path in (layout.alertmanager / "targets").glob("*.url")} == {
+        f"{name}.url": f"http://127.0.0.1:8060/v1/alertmanager/{name}\n" for name in ("critical", "warning", "info", "watchdog")
+    }
+    assert len(first) >= 32
+    assert layout.notifier_token.read_text() != first
+    assert layout.notifier_token.stat().st_mode & 0o777 == 0o600
+
+
+def test_without_robots_of_ones_own_the_notifier_tells_the_simulator(tmp_path):
+    """Its own robots, by a configuration that the notifier takes; nothing is written where there is one."""
+    layout = Layout(tmp_path)
+    layout.prepare()
+    prepare_alertmanager(site(data_dir=tmp_path, notifier_config=tmp_path / "mine.toml"))
+    assert not layout.notifier_config.exists()
+    prepare_alertmanager(site(data_dir=tmp_path, simulator_port=9061))
+
+    config = load_config(layout.notifier_config)
+    simulated = {robot.name: (robot.token, robot.secret) for robot in Settings.load(None).robots}
+    assert {robot.name: (robot.token, robot.secret) for robot in config.robots} == simulated
+    assert {robot.url for robot in config.robots} == {"http://127.0.0.1:9061/robot/send"}
+    assert {receiver.name: receiver.robots for receiver in config.receivers} == {name: [name] for name in ("critical", "warning", "info")}
+    assert config.default_receiver == "warning"
 
 
 def answering(text):

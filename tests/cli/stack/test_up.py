@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.native_stack import free_ports
 from cli.main import main
 from cli.stack.interrupts import Interrupts
 from cli.stack.layout import Layout
 from cli.stack.marked import SUPERVISOR, marked_processes
 from service.file_lock import FileLock
 from tests.deadline import until
-from tests.stack.collector import free_ports
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # a busy machine takes its time to load the service
 
@@ -32,7 +32,8 @@ STAND_IN = Path(__file__).with_name("stand_in.py").read_text()
 @pytest.fixture
 def layout(tmp_path, monkeypatch):
     """Settings of a stack on free ports; whatever of it runs in the end is ended."""
-    ports = dict(zip(("PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT"), map(str, free_ports(3)), strict=True))
+    names = ("PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT", "NOTIFIER_PORT", "SIMULATOR_PORT")
+    ports = dict(zip(names, map(str, free_ports(len(names))), strict=True))
     settings = {**ports, "MODEL": "fake", "GPU": "off", "DATA_DIR": str(tmp_path / "var")}
     for name in ("prometheus", "alertmanager"):
         program = tmp_path / name
@@ -79,14 +80,16 @@ def test_a_stack_comes_up_is_looked_at_and_goes_down(layout, capsys):
     shown, told = capsys.readouterr()
     lines = shown.splitlines()
     assert lines[0].split() == ["NAME", "VERSION", "ADDRESS", "PID", "MEMORY", "HEALTH"]
-    assert [line.split()[0] for line in lines[1:4]] == ["prometheus", "alertmanager", "service"]
-    assert all(line.endswith(" healthy") for line in lines[1:4])
+    assert [line.split()[0] for line in lines[1:6]] == ["simulator", "notifier", "prometheus", "alertmanager", "service"]
+    assert all(line.endswith(" healthy") for line in lines[1:6])
     assert lines[-1] == f"end it:    mgeo down --data-dir {layout.data_dir}"
-    assert "starting prometheus, alertmanager, service, auditor\n" in told
+    assert "starting simulator, notifier, prometheus, alertmanager, service, auditor\n" in told
 
     assert main(["status", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [(row["name"], row["version"], row["healthy"]) for row in rows] == [
+        ("simulator", "0.1.0", True),
+        ("notifier", "0.1.0", True),
         ("prometheus", "3.15.0", True),
         ("alertmanager", "0.31.1", True),
         ("service", "0.1.0", True),
@@ -102,7 +105,7 @@ def test_a_stack_comes_up_is_looked_at_and_goes_down(layout, capsys):
     assert "the stack is up already, profile lite; `mgeo status` shows it, `mgeo down` ends it" in told
 
     assert main(["down"]) == 0
-    assert capsys.readouterr().out == "stopped: auditor, service, prometheus, alertmanager\n"
+    assert capsys.readouterr().out == "stopped: auditor, service, prometheus, alertmanager, notifier, simulator\n"
     assert running(layout) == []
     assert main(["down"]) == 0
     assert capsys.readouterr().out == "nothing was running\n"
@@ -128,7 +131,7 @@ def test_a_stack_that_lost_its_supervisor_is_ended_before_a_new_one_starts(layou
     assert "service: nobody supervises it; `mgeo down` ends what is left" in capsys.readouterr().out
     assert main(["up", "--detach"]) == 0
     assert (
-        "an earlier stack of this folder had lost its supervisor; stopped: auditor, service, prometheus, alertmanager"
+        "an earlier stack of this folder had lost its supervisor; stopped: auditor, service, prometheus, alertmanager, notifier, simulator"
         in capsys.readouterr().err
     )
 
@@ -175,7 +178,7 @@ def test_in_the_foreground_a_signal_ends_everything(layout, number):
         until_it_is_up(process)
         os.killpg(process.pid, number)
         _, told = process.communicate(timeout=60)
-    assert (process.returncode, told) == (0, "ending\nstopped: auditor, service, prometheus, alertmanager\n")
+    assert (process.returncode, told) == (0, "ending\nstopped: auditor, service, prometheus, alertmanager, notifier, simulator\n")
     assert running(layout) == []
 
 
@@ -183,7 +186,10 @@ def test_a_signal_while_it_starts_ends_what_was_started(layout, monkeypatch):
     """Exit code 130."""
     monkeypatch.setenv("STAND_IN", "never ready")
     with in_foreground() as process:
-        until(lambda: running(layout) == ["alertmanager", "auditor", "prometheus", "service", "supervisord"], deadline=90)
+        until(
+            lambda: running(layout) == ["alertmanager", "auditor", "notifier", "prometheus", "service", "simulator", "supervisord"],
+            deadline=90,
+        )
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -215,7 +221,7 @@ def test_a_signal_while_the_rest_is_ended_changes_nothing(layout):
         until(lambda: "supervisord ended by itself" in process.stderr.readline(), deadline=30)
         process.send_signal(signal.SIGTERM)
         _, told = process.communicate(timeout=60)
-    assert (process.returncode, told) == (1, "stopped: auditor, service, prometheus, alertmanager\n")
+    assert (process.returncode, told) == (1, "stopped: auditor, service, prometheus, alertmanager, notifier, simulator\n")
     assert running(layout) == []
 
 
@@ -230,5 +236,5 @@ def test_a_signal_between_a_finished_start_and_noting_it_ends_the_stack(layout, 
 
     monkeypatch.setattr(Interrupts, "hold", held)
     assert main(["up", *options]) == code
-    assert capsys.readouterr().err.endswith("ending\nstopped: auditor, service, prometheus, alertmanager\n")
+    assert capsys.readouterr().err.endswith("ending\nstopped: auditor, service, prometheus, alertmanager, notifier, simulator\n")
     assert running(layout) == []

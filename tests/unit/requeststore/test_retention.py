@@ -169,12 +169,39 @@ def test_a_writing_process_keeps_its_store_under_the_size(path: Path) -> None:
         largest = max(largest, writer.size_bytes)
     assert writer.close(DEADLINE)
     assert 2 * MIB < largest <= 4 * MIB
+    assert writer.cut_age is not None
     assert writer.dropped == {"queue_full": 0, "write_failed": 0}
     with closing(sqlite3.connect(path)) as connection:
         kept = left(connection)["inference"]
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert kept == list(range(kept[0], 14_000))
     assert len(kept) > 4000
+
+
+def test_how_far_the_store_reaches_back_is_known_once_rows_had_to_make_room(path: Path) -> None:
+    """The age of the oldest that was left; rows whose time was over count for nothing."""
+    now = STARTED + 3 * DAY * SECOND
+    writer = SqliteWriter(
+        path,
+        queue_size=50_000,
+        retention=7 * DAY,
+        max_bytes=1 * MIB,
+        capture="off",
+        service_instance="one",
+        clock=Clock(unix_ns=lambda: now),
+    )
+    assert writer.cut_age is None
+    writer.add(success("r-old", started_unix_ns=STARTED - 5 * DAY * SECOND))
+    until(lambda: writer.written == 1)
+    for number in range(6000):
+        writer.add(success(f"r-{number}", batch_id=None, started_unix_ns=STARTED + number * SECOND))
+    until(lambda: writer.written == 6001)
+    assert writer.close(DEADLINE)
+
+    with closing(sqlite3.connect(path)) as connection:
+        (oldest,) = connection.execute("SELECT min(started) FROM inference").fetchone()
+    assert writer.cut_age == (now - oldest) / SECOND
+    assert 3 * DAY - 6000 < writer.cut_age < 3 * DAY
 
 
 def test_a_writing_process_lets_go_of_old_rows_by_itself(path: Path, ticking) -> None:

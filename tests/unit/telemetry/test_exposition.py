@@ -16,6 +16,7 @@ from service.telemetry.exposition import Exposition
 from service.telemetry.gauges import (
     observe_audit,
     observe_clock_skew,
+    observe_cuts,
     observe_depths,
     observe_folders,
     observe_losses,
@@ -122,6 +123,7 @@ FRESH = {
     "mgeo_spool_size_bytes",
     "mgeo_spool_age_seconds",
     "mgeo_store_size_bytes",
+    "process_uptime_seconds",
     "mgeo_traffic_expected",
 }
 AT_ONE = {
@@ -155,6 +157,7 @@ def exposition() -> Iterator[Exposition]:
         names.QUEUE_LENGTH,
         names.BREAKER_STATE,
         names.STORE_SIZE,
+        names.PROCESS_UPTIME,
         names.SPOOL_SIZE,
         names.SPOOL_AGE,
         names.TRAFFIC_EXPECTED,
@@ -169,6 +172,7 @@ def exposition() -> Iterator[Exposition]:
     observe_clock_skew(meter, lambda: None)
     observe_audit(meter, lambda: None)
     observe_workday(meter, lambda: None)
+    observe_cuts(meter, {"embedded": lambda: None, "log": lambda: None})
     yield exposition
     assert telemetry.shutdown()
 
@@ -223,6 +227,7 @@ def test_every_series_has_its_help_and_type(exposition: Exposition) -> None:
         "mgeo_spool_size_bytes": "gauge",
         "mgeo_spool_age_seconds": "gauge",
         "mgeo_store_size_bytes": "gauge",
+        "process_uptime_seconds": "gauge",
         "mgeo_traffic_expected": "gauge",
     }
     assert families["mgeo_requests"].documentation == "Inferences that ended, by status and, but for success, by error type."

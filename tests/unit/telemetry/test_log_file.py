@@ -343,6 +343,16 @@ def test_the_number_of_processes_in_one_folder_is_bounded(tmp_path: Path, monkey
     claim.lock.release()
 
 
+def test_a_day_that_lost_lines_for_their_size_is_told(tmp_path: Path) -> None:
+    """The newest of them; what goes because its time is over is none."""
+    for day in ("2026-11-01", "2026-11-19", "2026-11-20", "2026-11-21"):
+        (tmp_path / f"inference.log.{day}.gz").write_bytes(b"x" * 100)
+    assert log_rotation.expire(tmp_path, keep_days=3, max_bytes=1000) is None
+    assert names(tmp_path) == ["inference.log.2026-11-19.gz", "inference.log.2026-11-20.gz", "inference.log.2026-11-21.gz"]
+    assert log_rotation.expire(tmp_path, keep_days=3, max_bytes=150) == "2026-11-20"
+    assert log_rotation.day_of("1970-01-02") == 1
+
+
 def test_a_rotated_file_removed_meanwhile_by_another_process_is_no_error(tmp_path: Path, wall: Wall, monkeypatch) -> None:
     """Two processes tidy one folder at once."""
     (tmp_path / "inference.log.2026-11-01.gz").write_bytes(gzip.compress(b"x"))
