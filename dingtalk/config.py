@@ -186,7 +186,7 @@ class Watcher(_Section):
 class Box(_Section):
     """A machine that is watched: when it sends no heartbeats, the groups hear of it."""
 
-    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="As its own [[watchers]] calls it.")
     key: Key = Field(description="Signs its heartbeats; the box has the same.")
     receiver: str = Field(default="", description="One of [[receivers]] that hears of it; every one when it is not given.")
 
