@@ -221,7 +221,9 @@ class Config(_Section):
     )
     watchers: list[Watcher] = Field(default_factory=list)
     boxes: list[Box] = Field(default_factory=list, description="Who is watched from here.")
-    silent_after: float = Field(default=SILENT_AFTER, gt=0, description="Seconds without a heartbeat that are a silence.")
+    silent_after: float = Field(
+        default=SILENT_AFTER, ge=120, description="Seconds without a heartbeat that are a silence; one comes each minute."
+    )
     remind_every: float = Field(default=REMIND_EVERY, gt=0, description="Seconds until a silence that lasts is said again.")
     robots: list[Robot] = Field(min_length=1)
     organisations: list[Organisation] = Field(default_factory=list)

@@ -165,6 +165,7 @@ def test_watchers_and_boxes_have_keys_that_may_stand_in_files(load):
     ("text", "said"),
     [
         (BOX.replace("0123456789abcdef", "short"), "boxes.0.key: a key has at least 16 characters; `openssl rand -hex 32` makes one"),
+        ("silent_after = 60\n", "silent_after: Input should be greater than or equal to 120"),
         (BOX + BOX, "boxes: the name 'gpu-1' is given twice"),
         (BOX + 'receiver = "nobody"\n', "box 'gpu-1' names the receiver 'nobody', which is none of [[receivers]]"),
         (WATCHER + WATCHER, "watchers: the name 'watch.example:8060' is given twice"),
@@ -176,7 +177,7 @@ def test_watchers_and_boxes_have_keys_that_may_stand_in_files(load):
 )
 def test_faults_of_watching_are_named(load, text, said):
     """With the fix; never with the key."""
-    words = faults(load, ROBOT + RECEIVER + text, **{"watch.key": "a key that both have\n"})
+    words = faults(load, text + ROBOT + RECEIVER, **{"watch.key": "a key that both have\n"})
     assert said in words
     assert "short" not in words
     assert "a key that both" not in words
