@@ -100,7 +100,7 @@ test-faults: $(VENV)/.dev stack ## every fault of the running stack on each stor
 	$(BIN)/python -m pytest -m faults --timeout 900
 
 # Readable to any user, since the programs in the containers are others; the folder keeps them from everybody else here.
-SECRETS := grafana_admin_password gateway_password ingest_token
+SECRETS := grafana_admin_password gateway_password ingest_token notifier_token
 MAKE_SECRET := import os, secrets, sys; os.write(os.open(sys.argv[1], os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o444), secrets.token_urlsafe(24).encode())
 .PHONY: secrets
 secrets: ## make the passwords for `docker compose` that are missing, in secrets/
@@ -131,12 +131,14 @@ docs: $(VENV)/.dev ## write the generated references, dashboards and rules
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
 LOCK_MODEL := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -c requirements.txt -c requirements-torch.txt model/requirements.in
+LOCK_NOTIFIER := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -c requirements.txt dingtalk/requirements.in
 .PHONY: lock
 lock: ## resolve the requirements anew, with hashes
 	$(LOCK) -o requirements.txt
 	$(LOCK) --extra torch -c requirements.txt -o requirements-torch.txt
 	$(LOCK) --extra dev -c requirements.txt -c requirements-torch.txt -o requirements-dev.txt
 	$(LOCK_MODEL) -o model/requirements.txt
+	$(LOCK_NOTIFIER) -o dingtalk/requirements.txt
 
 .PHONY: clean
 clean: ## remove the environment and the caches; leaves var/ alone

@@ -210,7 +210,9 @@ class Config(_Section):
         default=None, description="Signs the links of messages; made once in the data folder when it is not given."
     )
     default_receiver: str = Field(default="", description="Gets what is for a receiver that is not here; else the first one.")
-    allowed_hosts: list[str] = Field(default_factory=list, description="Hosts beside DingTalk's that robots may be at.")
+    allowed_hosts: list[str] = Field(
+        default_factory=list, description="Hosts beside DingTalk's that robots may be at; `http://HOST` lets tokens go there without TLS."
+    )
     templates: Path | None = Field(default=None, description="Folder with your own group.md.j2 and digest.md.j2.")
     max_queue: int = Field(default=200_000, ge=1, description="Receipts that may wait; then 503.")
     replica_window: float = Field(default=240.0, ge=0, description="Seconds in which the same content is another replica's.")
@@ -274,7 +276,8 @@ class Config(_Section):
         return faults
 
     def _addresses(self) -> list[str]:
-        allowed = DINGTALK_HOSTS | set(self.allowed_hosts)
+        without_tls = {urlsplit(entry).hostname or "" for entry in self.allowed_hosts if entry.startswith("http://")} - DINGTALK_HOSTS
+        allowed = DINGTALK_HOSTS | without_tls | set(self.allowed_hosts)
         faults = []
         for robot in self.robots:
             parts = urlsplit(robot.url)
@@ -282,7 +285,7 @@ class Config(_Section):
                 faults.append(
                     f"robot {robot.name!r} is at {parts.hostname}, which is not DingTalk's; put it into allowed_hosts if you mean it"
                 )
-            elif parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+            elif parts.scheme != "https" and parts.hostname not in without_tls and not _is_loopback(parts.hostname or ""):
                 faults.append(f"robot {robot.name!r}: {parts.scheme}:// would show its token to the network; use https")
         if self.public_url and _is_loopback(urlsplit(self.public_url).hostname or ""):
             faults.append(f"public_url = {self.public_url}: no phone reaches a loopback address; give the one people use, or leave it out")

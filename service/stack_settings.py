@@ -143,6 +143,7 @@ STACK_CONCERNS: tuple[type[BaseModel], ...] = (
     StackPortSettings,
     RetentionSettings,
     AuditSettings,
+    NotifierSettings,
     ProgramSettings,
     GatewaySettings,
     UpstreamSettings,

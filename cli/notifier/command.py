@@ -51,8 +51,9 @@ def run(
             data_dir=None if data_dir is None else str(data_dir.absolute()),
             alertmanager_url=alertmanager_url,
             prometheus_url=prometheus_url,
-            public_url=public_url,
-            grafana_url=grafana_url,
+            # An empty one is none: compose cannot leave a flag out.
+            public_url=public_url or None,
+            grafana_url=grafana_url or None,
             runbooks=None if runbooks is None else str(runbooks.absolute()),
             token=None if token_file is None else _token(token_file),
         )

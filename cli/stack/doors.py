@@ -37,6 +37,7 @@ def gateway(site: Site) -> Process:
         "MGEO_GRAFANA_ADDRESS": site.address("grafana_port"),
         "MGEO_NOTIFIER_ADDRESS": site.address("notifier_port"),
         "MGEO_SIMULATOR_ADDRESS": site.address("simulator_port"),
+        "MGEO_NOTIFIER_TOKEN_FILE": str(site.layout.notifier_token),
         "MGEO_COLLECTOR_INGEST_ADDRESS": site.address("collector_ingest_port"),
     }
     if settings.gateway_certificate_file is not None and settings.gateway_key_file is not None:

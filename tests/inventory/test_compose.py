@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from service.instance import _NAMESPACE
+from dingtalk.config import load_config
+from service.instance import _NAMESPACE, instance_name
 from service.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -23,8 +24,10 @@ COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, Any] = COMPOSE["services"]
 PROGRAMS = ("collector", "prometheus", "alertmanager", "loki", "jaeger", "grafana", "gateway")
 ONE_SHOT = "volume-owner"
+NOTIFIER_TOML = "dingtalk/simulated/notifier.toml"
 PROBES = {"collector-probe": "collector"}
 AUDITOR = "auditor"
+NOTIFYING = ("notifier", "simulator")
 PUBLISHED_TO_ALL = {"service"}
 ENV = dict(line.split("=", 1) for line in (ROOT / ".env").read_text(encoding="utf-8").splitlines() if line and not line.startswith("#"))
 
@@ -33,10 +36,19 @@ def environment(name: str) -> dict[str, str]:
     return {key: str(value) for key, value in SERVICES[name].get("environment", {}).items()}
 
 
+def mounts(name: str) -> list[tuple[str, str, bool]]:
+    """Source, place in the container and whether it is read-only; a variable has its default."""
+    short = [volume.split(":") for volume in SERVICES[name].get("volumes", []) if isinstance(volume, str)]
+    long = [volume for volume in SERVICES[name].get("volumes", []) if isinstance(volume, dict)]
+    return [
+        *((source, target, options == ["ro"]) for source, target, *options in short),
+        *((re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", volume["source"]), volume["target"], volume["read_only"]) for volume in long),
+    ]
+
+
 def binds(name: str) -> dict[str, Path]:
     """The files and folders of the tree that a service sees, by their place in the container."""
-    mounts = [volume.split(":") for volume in SERVICES[name].get("volumes", [])]
-    return {mount[1]: ROOT / mount[0] for mount in mounts if mount[0].startswith(".")}
+    return {target: ROOT / source for source, target, _ in mounts(name) if source.startswith(".")}
 
 
 def in_tree(name: str, path: str) -> Path:
@@ -86,8 +98,8 @@ def test_the_schema_would_refuse_a_slip(tmp_path: Path) -> None:
 
 
 def test_these_are_the_services() -> None:
-    """The service, who audits it, the stack, the probe of what cannot ask itself, and what runs once."""
-    assert set(SERVICES) == {"service", AUDITOR, *PROGRAMS, *PROBES, ONE_SHOT}
+    """The service, who audits it, what tells people, the stack, the probe of what cannot ask itself, and what runs once."""
+    assert set(SERVICES) == {"service", AUDITOR, *NOTIFYING, *PROGRAMS, *PROBES, ONE_SHOT}
     assert {name for name, service in SERVICES.items() if "profiles" in service} == {"gateway"}
 
 
@@ -133,8 +145,10 @@ def test_every_image_is_pinned_by_a_variable_of_env() -> None:
         "grafana": "grafana/grafana:${GRAFANA_VERSION}",
         "jaeger": "jaegertracing/jaeger:${JAEGER_VERSION}",
         "loki": "grafana/loki:${LOKI_VERSION}",
+        "notifier": "mgeo/notifier:${SERVICE_VERSION}",
         "prometheus": "prom/prometheus:${PROMETHEUS_VERSION}",
         "service": "mgeo/service:${SERVICE_VERSION}",
+        "simulator": "mgeo/notifier:${SERVICE_VERSION}",
         "volume-owner": "mgeo/service:${SERVICE_VERSION}",
     }
     assert {name for name, value in ENV.items() if name.endswith("_VERSION") and not re.match(r"v?\d+\.\d+\.\d+", value)} == set()
@@ -162,7 +176,7 @@ def test_every_variable_has_a_value(file: str) -> None:
 def test_every_mounted_file_is_in_the_tree(name: str) -> None:
     """And is mounted for reading alone; a folder that is missing would be made, empty, by the engine."""
     assert {str(source) for source in binds(name).values() if not source.exists()} == set()
-    assert {volume for volume in SERVICES[name]["volumes"] if volume.startswith(".") and not volume.endswith(":ro")} == set()
+    assert {source for source, _, read_only in mounts(name) if source.startswith(".") and not read_only} == set()
 
 
 @pytest.mark.parametrize("name", [name for name in PROGRAMS if name != "grafana"])
@@ -204,7 +218,11 @@ def test_the_services_target_has_the_labels_of_its_pushed_series() -> None:
     (group,) = target_groups("service-up.json")
 
     assert made_of == ("mgeo", "/data", "serve", "0")
-    assert group["labels"] == {"instance": str(uuid.uuid5(_NAMESPACE, "\n".join(made_of))), "service_name": "mgeo"}
+    assert group["labels"] == {
+        "instance": str(uuid.uuid5(_NAMESPACE, "\n".join(made_of))),
+        "service_name": "mgeo",
+        "mgeo_instance_name": instance_name("serve", 0, host="mgeo"),
+    }
 
 
 def test_every_program_with_metrics_is_a_target() -> None:
@@ -216,6 +234,7 @@ def test_every_program_with_metrics_is_a_target() -> None:
         "collector": ["collector:8888"],
         "jaeger": ["jaeger:8889"],
         "loki": ["loki:3100"],
+        "notifier": ["notifier:8060"],
         "prometheus": ["prometheus:9090"],
     }
 
@@ -225,12 +244,22 @@ def test_every_address_leads_to_a_service_that_listens_there() -> None:
     texts = {
         **{f"environment of {name}": "\n".join(environment(name).values()) for name in SERVICES},
         **{f"health check of {name}": " ".join(SERVICES[name].get("healthcheck", {}).get("test", [])) for name in SERVICES},
-        **{str(path): path.read_text(encoding="utf-8") for path in (ROOT / "prometheus/targets.compose").iterdir()},
+        **{f"command of {name}": " ".join(SERVICES[name].get("command", [])) for name in SERVICES},
+        **{str(path): path.read_text(encoding="utf-8") for path in ROOT.glob("*/targets.compose/*")},
+        NOTIFIER_TOML: (ROOT / NOTIFIER_TOML).read_text(encoding="utf-8"),
         **{str(path): path.read_text(encoding="utf-8") for name in PROGRAMS for path in configuration_files(name)},
     }
     found = {(place, *address) for place, text in texts.items() for address in addresses(text)}
 
-    assert {(host, port) for _, host, port in found} >= {("collector", 4317), ("loki", 3100), ("jaeger", 14317), ("grafana", 3000)}
+    assert {(host, port) for _, host, port in found} >= {
+        ("collector", 4317),
+        ("loki", 3100),
+        ("jaeger", 14317),
+        ("grafana", 3000),
+        ("notifier", 8060),
+        ("simulator", 8061),
+        ("alertmanager", 9093),
+    }
     assert {(place, host, port) for place, host, port in found if host not in SERVICES or port not in ports_of(host)} == set()
 
 
@@ -239,7 +268,7 @@ def test_every_published_port_is_one_where_the_program_listens() -> None:
     inside = {(name, int(port.rsplit(":", 1)[1])) for name, service in SERVICES.items() for port in service.get("ports", [])}
 
     assert {(name, port) for name, port in inside if port not in ports_of(name)} == set()
-    assert {name for name, _ in inside} == {"service", *PROGRAMS}
+    assert {name for name, _ in inside} == {"service", *NOTIFYING, *PROGRAMS}
 
 
 def test_only_the_services_port_is_open_beyond_this_machine() -> None:
@@ -277,7 +306,7 @@ def test_a_service_has_no_more_rights_than_it_needs(name: str) -> None:
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert not service.get("privileged", False)
     assert user.startswith("0:") == (name == ONE_SHOT)
-    assert (user == "the image's") == (name in {"service", AUDITOR, *PROBES})
+    assert (user == "the image's") == (name in {"service", AUDITOR, *NOTIFYING, *PROBES})
 
 
 def test_whoever_changes_owners_has_no_network_and_runs_once() -> None:
@@ -296,14 +325,18 @@ def test_whoever_changes_owners_has_no_network_and_runs_once() -> None:
 
 @pytest.mark.parametrize("name", sorted(set(SERVICES) - {ONE_SHOT, AUDITOR}))
 def test_every_service_is_asked_whether_it_is_well(name: str) -> None:
-    """By itself; by a probe where its image could not; the service's own check is part of its image."""
-    dockerfile = (ROOT / "service/Dockerfile").read_text(encoding="utf-8")
+    """By itself; by a probe where its image could not; what the images of this tree ask by themselves is not asked again."""
     asker = {program: probe for probe, program in PROBES.items()}.get(name, name)
     check = SERVICES[asker].get("healthcheck")
 
-    if name == "service":
+    if name in {"service", "notifier"}:
+        (asked_by_image,) = re.findall(
+            r'^HEALTHCHECK .*\n +CMD \["python", "-m", "service.probe", "http://127\.0\.0\.1:(\d+)/readyz"\]$',
+            (ROOT / SERVICES[name]["build"]["dockerfile"]).read_text(encoding="utf-8"),
+            re.MULTILINE,
+        )
         assert check is None
-        assert "\nHEALTHCHECK " in dockerfile
+        assert {int(asked_by_image)} == ports_of(name)
         return
     assert {key: value for key, value in check.items() if key != "test"} == {
         "interval": "15s",
@@ -392,13 +425,25 @@ def test_the_service_has_the_time_to_end() -> None:
     assert int(SERVICES["service"]["stop_grace_period"].removesuffix("s")) >= Settings.model_fields["shutdown_grace"].default + 10
 
 
-def test_every_secret_is_a_file_outside_of_git_that_one_service_sees() -> None:
-    """`make secrets` makes it."""
+def test_every_secret_is_a_file_outside_of_git_that_only_those_see_who_need_it() -> None:
+    """`make secrets` makes it. The notifier's token is shown to it by Alertmanager, and by the gateway for whoever has logged in."""
     secrets = {name: definition["file"] for name, definition in COMPOSE["secrets"].items()}
-    seen = {secret: name for name, service in SERVICES.items() for secret in service.get("secrets", [])}
+    seen = {
+        name: [secret if isinstance(secret, str) else secret["source"] for secret in service["secrets"]]
+        for name, service in SERVICES.items()
+        if "secrets" in service
+    }
 
-    assert secrets == {name: f"./secrets/{name}" for name in ("grafana_admin_password", "gateway_password", "ingest_token")}
-    assert seen == {"grafana_admin_password": "grafana", "gateway_password": "gateway", "ingest_token": "collector"}
+    assert secrets == {
+        name: f"./secrets/{name}" for name in ("grafana_admin_password", "gateway_password", "ingest_token", "notifier_token")
+    }
+    assert seen == {
+        "alertmanager": ["notifier_token"],
+        "collector": ["ingest_token"],
+        "gateway": ["gateway_password", "notifier_token"],
+        "grafana": ["grafana_admin_password"],
+        "notifier": ["notifier_token"],
+    }
     assert "/secrets/" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
     assert f"SECRETS := {' '.join(secrets)}\n" in (ROOT / "Makefile").read_text(encoding="utf-8")
 
@@ -417,7 +462,39 @@ def test_make_secrets_makes_those_that_are_missing(tmp_path: Path) -> None:
     assert set(made) == names
     assert made["ingest_token"] == "mine"
     assert {name for name in names - {"ingest_token"} if not re.fullmatch(r"[\w-]{32}", made[name])} == set()
-    assert len(set(made.values())) == 3
+    assert len(set(made.values())) == 4
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir() if path.name != "ingest_token"} == {0o444}
-    assert printed == "made secrets/grafana_admin_password\nmade secrets/gateway_password\n"
+    assert printed == "made secrets/grafana_admin_password\nmade secrets/gateway_password\nmade secrets/notifier_token\n"
+
+
+def test_alertmanager_finds_where_it_posts_beside_its_configuration() -> None:
+    """It takes the names relative to its working directory; the token is the secret, readable to whoever it runs as."""
+    text = (ROOT / "alertmanager/alertmanager.yml").read_text(encoding="utf-8")
+    named = set(re.findall(r"\btargets/[\w.]+", re.sub(r"^#.*$", "", text, flags=re.MULTILINE)))
+    folder = SERVICES["alertmanager"]["working_dir"]
+    (token,) = SERVICES["alertmanager"]["secrets"]
+
+    assert named == {"targets/critical.url", "targets/warning.url", "targets/info.url", "targets/watchdog.url", "targets/token"}
+    assert {f"{folder}/{name}" for name in named} == {place for place in binds("alertmanager") if "/targets/" in place} | {token["target"]}
+    assert sorted(binds("alertmanager").values())[1:] == sorted((ROOT / "alertmanager/targets.compose").iterdir())
+
+
+def test_the_notifier_reads_a_configuration_that_tells_the_simulator_until_there_is_another() -> None:
+    """What its command names is in the folder that is mounted; a folder that is not there is an error and not an empty one."""
+    config = next(flag for flag in SERVICES["notifier"]["command"] if flag.startswith("--config=")).partition("=")[2]
+    (folder,) = [volume for volume in SERVICES["notifier"]["volumes"] if isinstance(volume, dict)]
+
+    assert in_tree("notifier", config) == ROOT / NOTIFIER_TOML
+    assert folder["source"] == f"${{NOTIFIER_FOLDER:-./{Path(NOTIFIER_TOML).parent}}}"
+    assert folder["bind"] == {"create_host_path": False}
+    assert load_config(ROOT / NOTIFIER_TOML).robot("critical").url == "http://simulator:8061/robot/send"
+    assert in_tree("notifier", "/etc/runbooks/HighLatency.md").is_file()
+
+
+def test_the_notifiers_data_outlives_its_container() -> None:
+    """What it has accepted is in a volume; the simulated groups too keep what they were told."""
+    data = {name: next(flag for flag in SERVICES[name]["command"] if re.match(r"--(data-dir|journal)=/data", flag)) for name in NOTIFYING}
+
+    assert data == {"notifier": "--data-dir=/data", "simulator": "--journal=/data/messages.jsonl"}
+    assert {source for name in NOTIFYING for source, target, _ in mounts(name) if target == "/data"} == {"notifier-data", "simulator-data"}

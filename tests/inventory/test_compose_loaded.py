@@ -49,8 +49,10 @@ def test_the_images_have_their_tags(load: Load) -> None:
         "grafana": "grafana/grafana:13.2.3",
         "jaeger": "jaegertracing/jaeger:2.13.0",
         "loki": "grafana/loki:3.7.8",
+        "notifier": "mgeo/notifier:0.1.0",
         "prometheus": "prom/prometheus:v3.15.0",
         "service": "mgeo/service:0.1.0",
+        "simulator": "mgeo/notifier:0.1.0",
         "volume-owner": "mgeo/service:0.1.0",
     }
 
@@ -67,6 +69,8 @@ def test_ports_are_open_on_loopback_but_the_services(load: Load) -> None:
         ("collector", "127.0.0.1", "4318"),
         ("prometheus", "127.0.0.1", "9090"),
         ("alertmanager", "127.0.0.1", "9093"),
+        ("notifier", "127.0.0.1", "8060"),
+        ("simulator", "127.0.0.1", "8061"),
         ("loki", "127.0.0.1", "3100"),
         ("jaeger", "127.0.0.1", "16686"),
         ("grafana", "127.0.0.1", "3000"),
@@ -126,6 +130,46 @@ def test_a_key_of_the_api_reaches_the_service_and_opens_the_gateway_for_its_call
     assert (without["service"]["environment"]["MGEO_API_KEYS"], without["gateway"]["environment"]["MGEO_GATEWAY_KEYS"]) == ("", "")
     assert with_keys["service"]["environment"]["MGEO_API_KEYS"] == "k1,k2"
     assert with_keys["gateway"]["environment"]["MGEO_GATEWAY_KEYS"] == "with-keys.caddy"
+
+
+def notifying(project: dict[str, Any]) -> tuple[str, dict[str, str], int]:
+    """The folder of the notifier's configuration, the addresses of its links, and how many simulators there are."""
+    notifier = project["services"]["notifier"]
+    (folder,) = [volume["source"] for volume in notifier["volumes"] if volume["target"] == "/etc/notifier"]
+    urls = dict(flag.removeprefix("--").split("=", 1) for flag in notifier["command"] if flag.startswith(("--public", "--grafana")))
+    return folder, urls, project["services"]["simulator"]["scale"]
+
+
+def test_alerts_are_told_to_the_simulator_without_links(load: Load) -> None:
+    """Until something else is said: a phone reaches no port of this machine."""
+    assert notifying(load(BASE)) == (str(ROOT / "dingtalk/simulated"), {"public-url": "", "grafana-url": ""}, 1)
+
+
+def test_the_notifier_takes_a_folder_with_robots_and_an_address_for_its_links(load: Load) -> None:
+    """A path without a dot before it is a folder all the same, and not the name of a volume."""
+    project = load(BASE, NOTIFIER_FOLDER="secrets/notifier", SIMULATORS="0", MGEO_PUBLIC_URL="https://box.example")
+
+    assert notifying(project) == (
+        str(ROOT / "secrets/notifier"),
+        {"public-url": "https://box.example", "grafana-url": "https://box.example/grafana"},
+        0,
+    )
+
+
+def test_the_notifiers_token_is_where_each_looks_for_it(load: Load) -> None:
+    """Alertmanager's configuration names it relative to its folder."""
+    services = load(BASE)["services"]
+
+    assert {
+        name: secret["target"]
+        for name, service in services.items()
+        for secret in service.get("secrets", [])
+        if secret["source"] == "notifier_token"
+    } == {
+        "alertmanager": "/etc/alertmanager/targets/token",
+        "gateway": services["gateway"]["environment"]["MGEO_NOTIFIER_TOKEN_FILE"],
+        "notifier": "/run/secrets/notifier_token",
+    }
 
 
 def test_a_wrong_file_is_refused(load: Load, tmp_path: Path) -> None:

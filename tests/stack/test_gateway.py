@@ -22,6 +22,8 @@ PAGES = [
     "/alertmanager/",
     "/alertmanager/api/v2/status",
     "/jaeger/api/v3/services",
+    "/notifier/v1/status",
+    "/simulator/",
 ]
 
 

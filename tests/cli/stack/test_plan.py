@@ -327,6 +327,7 @@ def test_the_gateway_knows_where_everything_is_and_is_ready_when_it_asks_for_the
         "MGEO_GRAFANA_ADDRESS": "127.0.0.1:3000",
         "MGEO_NOTIFIER_ADDRESS": "127.0.0.1:8060",
         "MGEO_SIMULATOR_ADDRESS": "127.0.0.1:8061",
+        "MGEO_NOTIFIER_TOKEN_FILE": "/data/stack/alerting/targets/token",
         "MGEO_COLLECTOR_INGEST_ADDRESS": "127.0.0.1:4319",
     }
     assert [(probe.url, probe.accepted) for probe in gateway.probes] == [("http://127.0.0.1:6006/", (401,))]

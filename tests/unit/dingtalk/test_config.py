@@ -88,6 +88,18 @@ def test_a_receiver_nobody_knows_is_the_default_one(load):
         ('default_receiver = "x"\n' + ROBOT + RECEIVER, "default_receiver = 'x' is none of [[receivers]]"),
         (ROBOT + 'url = "https://example.com/robot/send"\n' + RECEIVER, "robot 'ops' is at example.com, which is not DingTalk's"),
         (ROBOT + 'url = "http://oapi.dingtalk.com/robot/send"\n' + RECEIVER, "http:// would show its token to the network; use https"),
+        (
+            'allowed_hosts = ["simulator"]\n' + ROBOT + 'url = "http://simulator:8061/robot/send"\n' + RECEIVER,
+            "http:// would show its token to the network; use https",
+        ),
+        (
+            'allowed_hosts = ["http://oapi.dingtalk.com"]\n' + ROBOT + 'url = "http://oapi.dingtalk.com/robot/send"\n' + RECEIVER,
+            "http:// would show its token to the network; use https",
+        ),
+        (
+            'allowed_hosts = ["http://simulator"]\n' + ROBOT + 'url = "http://other:8061/robot/send"\n' + RECEIVER,
+            "robot 'ops' is at other, which is not DingTalk's",
+        ),
         ('public_url = "http://127.0.0.1:6006"\n' + ROBOT + RECEIVER, "no phone reaches a loopback address"),
         ('public_url = "http://localhost"\n' + ROBOT + RECEIVER, "no phone reaches a loopback address"),
         ('public_url = "box.example"\n' + ROBOT + RECEIVER, "public_url = box.example is no address of a page"),
@@ -133,6 +145,13 @@ def test_a_loopback_robot_is_allowed_by_name(load):
     """The simulator is one."""
     config = load('allowed_hosts = ["127.0.0.1"]\n' + ROBOT + 'url = "http://127.0.0.1:8061/robot/send"\n' + RECEIVER)
     assert config.robot("ops").url == "http://127.0.0.1:8061/robot/send"
+
+
+def test_a_host_may_be_allowed_without_tls_by_name(load):
+    """A simulator in a container is no loopback address; with TLS it is allowed by the same entry."""
+    for scheme in ("http", "https"):
+        config = load(f'allowed_hosts = ["http://simulator"]\n{ROBOT}url = "{scheme}://simulator:8061/robot/send"\n{RECEIVER}')
+        assert config.robot("ops").url == f"{scheme}://simulator:8061/robot/send"
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
