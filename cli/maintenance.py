@@ -21,7 +21,7 @@ def maintenance(
     reason: Annotated[str, typer.Option(help="What for; it stands in the group.")] = "planned",
     end_now: Annotated[bool, typer.Option("--end", help="End it, or call a planned one off.")] = False,
     url: Annotated[str | None, typer.Option(help="Where the notifier listens.", show_default="of the stack")] = None,
-    token_file: Annotated[Path | None, typer.Option(help="File with the notifier's token.", show_default="of the stack")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="File with the token of the one at --url.", show_default="none")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="The data folder of the stack (MGEO_DATA_DIR).", show_default="var")] = None,
 ) -> None:
     """Silence every alert for a time, and tell each watcher that this box may be silent. Without a time: show what is planned.
@@ -41,15 +41,15 @@ def maintenance(
       1  the notifier does not answer or refuses, or a part of it could not be done; the message says which
     """  # noqa: D301 -- the backspace character tells the help not to wrap what follows
     from cli.notifier import upkeep
-    from cli.stack.layout import Layout
-    from service.settings import Settings
 
     now = datetime.now().astimezone()
     period = _period(start, end, duration, now)
     if end_now and period is not None:
         raise typer.BadParameter("--end takes no time")
+    if token_file is not None and url is None:
+        raise typer.BadParameter("--token-file belongs to --url; the stack's own notifier needs neither")
     try:
-        client = upkeep.notifier_of(Layout(Settings.load(data_dir=data_dir).data_dir.resolve()), url=url, token_file=token_file)
+        client = _of_the_stack(data_dir) if url is None else upkeep.notifier_at(url, token_file)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     if period is not None:
@@ -58,6 +58,14 @@ def maintenance(
         _arrange(client, {"until": None, "by": by or upkeep.who()})
     else:
         print(upkeep.text(client.maintenance(), now.tzinfo))
+
+
+def _of_the_stack(data_dir: Path | None) -> NotifierClient:
+    from cli.notifier.upkeep import notifier_of
+    from cli.stack.layout import Layout
+    from service.settings import Settings
+
+    return notifier_of(Layout(Settings.load(data_dir=data_dir).data_dir.resolve()))
 
 
 def _arrange(client: NotifierClient, wanted: dict[str, object]) -> None:

@@ -24,21 +24,28 @@ PAUSE = 0.1
 _OK = "ok"
 
 
-def notifier_of(layout: Layout, *, url: str | None = None, token_file: Path | None = None) -> NotifierClient:
-    """The notifier of a stack: where it listens and its token as `mgeo up` left them, unless something else is said.
+def notifier_of(layout: Layout) -> NotifierClient:
+    """The notifier of a stack: where it listens and its token, as `mgeo up` left them.
+
+    Raises:
+        ValueError: the file of the token cannot be read.
+    """
+    state = read_state(layout)
+    addresses = {process.name: process.address for process in state.processes} if state is not None else {}
+    return notifier_at(addresses.get("notifier") or DEFAULT_URL, layout.notifier_token if layout.notifier_token.exists() else None)
+
+
+def notifier_at(url: str, token_file: Path | None) -> NotifierClient:
+    """The notifier at an address.
 
     Raises:
         ValueError: the URL is none, or the file of the token cannot be read.
     """
-    state = read_state(layout)
-    addresses = {process.name: process.address for process in state.processes} if state is not None else {}
-    if token_file is None and url is None and layout.notifier_token.exists():
-        token_file = layout.notifier_token
     try:
         token = None if token_file is None else token_file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"the token {token_file} cannot be read: {getattr(error, 'strerror', None) or 'no text'}") from error
-    return NotifierClient(url or addresses.get("notifier") or DEFAULT_URL, token=token, timeout=TIMEOUT)
+    return NotifierClient(url, token=token, timeout=TIMEOUT)
 
 
 def who() -> str:
