@@ -200,6 +200,13 @@ def _token(path: Path) -> str:
 
 
 notifier = CommandGroup(
-    help="Tells DingTalk groups what Alertmanager says, and loses nothing.",
+    help="""Tells DingTalk groups what Alertmanager says, and loses nothing.
+
+    \b
+    Examples:
+      mgeo notifier check --config notifier.toml --send
+      mgeo notifier run --config notifier.toml
+      mgeo notifier status
+    """,
     commands={"run": run, "check": check, "send-test": send_test, "replay": replay, "status": status, "simulate": simulate},
 )

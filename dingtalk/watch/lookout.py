@@ -151,7 +151,7 @@ class Lookout:
         since = self._began if saying.since is None else saying.since
         shown = wording.local_time(since, self._zone, saying.at)
         seconds = abs(difference) if kind is Notice.BOX_CLOCK_WRONG and difference is not None else saying.at - since
-        facts = {"box": saying.box, "since": shown if saying.since is not None else f"{shown} 开始看守", "seconds": seconds}
+        facts = {"box": saying.box, "since": shown if saying.since is not None else f"开始看守（{shown}）", "seconds": seconds}
         receiver = self._receivers[saying.box]
         if receiver:
             self._notices.say(receiver, kind, mention=mention, **facts)

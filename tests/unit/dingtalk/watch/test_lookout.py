@@ -41,7 +41,7 @@ async def test_a_silence_that_lasts_is_said_again_after_hours(world):
 async def test_a_box_that_never_was_heard_is_silent_since_the_watcher_looks(world):
     """And the words say so."""
     watcher = world.watcher()
-    assert await silent_at(world, watcher, 300) == [("main", "notifier: box silent box gpu-1, seconds 300.0, since 20:00:00 开始看守")]
+    assert await silent_at(world, watcher, 300) == [("main", "notifier: box silent box gpu-1, seconds 300.0, since 开始看守（20:00:00）")]
 
 
 async def test_every_group_hears_of_it_once_or_the_one_that_is_named(world):
