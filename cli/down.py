@@ -73,7 +73,7 @@ def _maintenance(layout: Layout, duration: str, by: str | None, reason: str) -> 
     try:
         done = client.arrange(upkeep.wanted(starts_at=now, ends_at=ends_at, by=by or upkeep.who(), reason=reason))
     except NotifierUnusable as error:
-        yield str(error)
+        yield f"no maintenance was begun: {error}"
         return
     print(upkeep.text(done["maintenance"], None))
     yield from upkeep.faults(done)

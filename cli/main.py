@@ -36,6 +36,8 @@ COMMANDS = {
     "down": "cli.down",
     "stack": "cli.stack.command",
     "notifier": "cli.notifier.command",
+    "ack": "cli.notifier.people",
+    "silence": "cli.notifier.people",
     "watch": "cli.watch",
     "maintenance": "cli.maintenance",
 }
@@ -130,6 +132,7 @@ def mgeo(
       mgeo audit        was everything that was served also recorded
       mgeo stack        the programs of the telemetry stack
       mgeo notifier     what tells DingTalk groups of alerts
+      mgeo ack GROUP    take an alert over; mgeo silence GROUP keeps it quiet
       mgeo watch        on a second machine: tells them that this box is silent
       mgeo maintenance  a time in which nobody wants to hear of this box
 

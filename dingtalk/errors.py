@@ -8,6 +8,10 @@
     ├── PayloadError        what was posted is no notification of Alertmanager; the same bytes fail again
     ├── StoreUnavailable    nothing can be stored now; the sender shall try again
     ├── LinkRefused         a signed link that is forged, too old or already used
+    ├── GroupUnknown        nothing of the group is kept
+    ├── GroupOver           nothing of the group fires any more, so there is nothing to take over
+    ├── NothingNamed        a silence without labels would silence everything
+    ├── WishMalformed       who, why or how long is missing or cannot be used; says which
     ├── HeartbeatRefused    a heartbeat that proves nothing; says why
     │   └── ClockDiffers    the box lives, but the two clocks are too far apart
     ├── MaintenanceRefused  a maintenance that cannot be; says why
@@ -45,6 +49,22 @@ class StoreUnavailable(NotifierError):
 
 class LinkRefused(NotifierError):
     """A signed link that does not count."""
+
+
+class GroupUnknown(NotifierError):
+    """Nothing of the group is kept."""
+
+
+class GroupOver(NotifierError):
+    """Nothing of the group fires any more."""
+
+
+class NothingNamed(NotifierError):
+    """A silence without labels would silence everything."""
+
+
+class WishMalformed(NotifierError):
+    """What somebody asks for cannot be used."""
 
 
 class UpstreamFailed(NotifierError):

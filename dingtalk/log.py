@@ -38,6 +38,10 @@ class Event(StrEnum):
     ROBOT_CHANGED = "mgeo.notifier.robot.changed"
     DEGRADATION_CHANGED = "mgeo.notifier.degradation.changed"
     TEMPLATE_FAILED = "mgeo.notifier.template.failed"
+    ESCALATED = "mgeo.notifier.escalated"
+    ESCALATION_FAILED = "mgeo.notifier.escalation.failed"
+    ACKNOWLEDGED = "mgeo.notifier.acknowledged"
+    SILENCED = "mgeo.notifier.silenced"
     DEAD_LETTER = "mgeo.notifier.dead_letter"
     WORKER_FAILED = "mgeo.notifier.worker.failed"
     WATCHER_FAILED = "mgeo.notifier.watcher.failed"
@@ -52,6 +56,9 @@ _LEVELS = {
     Event.STARTED: Level.INFO,
     Event.STOPPED: Level.INFO,
     Event.STORE_RECOVERED: Level.INFO,
+    Event.ACKNOWLEDGED: Level.INFO,
+    Event.SILENCED: Level.INFO,
+    Event.ESCALATION_FAILED: Level.ERROR,
     Event.WATCHER_RECOVERED: Level.INFO,
     Event.MAINTENANCE_CHANGED: Level.INFO,
     Event.DEAD_LETTER: Level.ERROR,

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dingtalk.alert import AlertStatus, Notification
+from dingtalk.errors import PayloadError
+from dingtalk.payload import parse
+
 if TYPE_CHECKING:
-    from dingtalk.alert import Notification
+    from dingtalk.outbox.rows import StoredReceipt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,3 +27,14 @@ class Received:
     received_at: float
     late: bool = False
     repeat: int = 0
+
+
+def read(receipt: StoredReceipt) -> Received:
+    """A receipt as it was understood when it was stored."""
+    try:
+        notification = parse(receipt.payload, receiver=receipt.receiver, now=receipt.received_at)
+    except PayloadError:
+        # It was understood when it was stored, by another version of this program.
+        notification = Notification(receiver=receipt.receiver, group_key=f"receipt {receipt.id}", status=AlertStatus.FIRING, alerts=())
+    late = any(alert.labels.get("late") == "true" for alert in notification.alerts)
+    return Received(notification=notification, received_at=receipt.received_at, late=late, repeat=receipt.repeat)

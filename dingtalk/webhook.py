@@ -22,6 +22,7 @@ from dingtalk.log import Event
 from dingtalk.metrics import Result
 from dingtalk.notice import Notice
 from dingtalk.payload import parse
+from dingtalk.traces import NoTraces
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from dingtalk.metrics import Metrics
     from dingtalk.outbox.rows import Accepted
     from dingtalk.outbox.store import Outbox
+    from dingtalk.trace_ids import TraceIds
+    from dingtalk.traces import Receiving, Traces
     from dingtalk.watch.pulse import Pulse
     from dingtalk.worker import Worker
 
@@ -91,6 +94,7 @@ class Webhook:
         pulse: hears of Watchdog.
         metrics, log: how each call ended.
         clock: both clocks.
+        traces: a span for each call of those who may post.
     """
 
     def __init__(
@@ -104,8 +108,10 @@ class Webhook:
         metrics: Metrics,
         log: Log,
         clock: Clock,
+        traces: Traces | None = None,
         max_bytes: int = MAX_BYTES,
     ) -> None:
+        self._traces = traces or NoTraces()
         self._config = config
         self._guard = guard
         self._outbox = outbox
@@ -135,6 +141,12 @@ class Webhook:
         receiver = self._config.receiver(name).name
         if not self._guard.admits(request.headers.get("authorization", "")):
             return self._refused(Result.REFUSED, receiver, self._guard.refusal())
+        with self._traces.receiving(request.headers.get("traceparent", ""), receiver) as receiving:
+            response = await self._admitted(request, name, receiver, receiving)
+            receiving.answered(response.status_code)
+            return response
+
+    async def _admitted(self, request: Request, name: str, receiver: str, receiving: Receiving) -> Response:
         if self._closing:
             return self._unavailable("the notifier is shutting down")
         try:
@@ -146,28 +158,29 @@ class Webhook:
         try:
             if name == self._config.heartbeat_receiver:
                 return await self._alive(body, receiver)
-            return await self._stored(body, receiver, known=name in self._known)
+            return await self._stored(body, receiver, receiving, known=name in self._known)
         finally:
             self._reading -= len(body)
 
-    async def _stored(self, body: bytes, receiver: str, *, known: bool) -> Response:
+    async def _stored(self, body: bytes, receiver: str, receiving: Receiving, *, known: bool) -> Response:
         try:
-            accepted = await asyncio.to_thread(self._store, body, receiver)
+            accepted = await asyncio.to_thread(self._store, body, receiver, receiving.ids)
         except PayloadError as error:
             return self._refused(Result.REFUSED, receiver, JSONResponse({"error": str(error)}, status_code=400))
         except StoreUnavailable as error:
             return self._cannot_store(error)
         self._can_store()
         if accepted.duplicate:
+            receiving.duplicate()
             self._metrics.received(Result.DUPLICATE)
             return JSONResponse({"stored": accepted.id, "duplicate": True})
         self._metrics.received(Result.STORED if known else Result.UNKNOWN_RECEIVER)
         self._worker.wake()
         return JSONResponse({"stored": accepted.id})
 
-    def _store(self, body: bytes, receiver: str) -> Accepted:
+    def _store(self, body: bytes, receiver: str, trace: TraceIds | None) -> Accepted:
         notification = parse(body, receiver=receiver, now=self._clock.unix())
-        return self._outbox.receive(notification, body, replica_window=self._config.replica_window * self._config.scale)
+        return self._outbox.receive(notification, body, replica_window=self._config.replica_window * self._config.scale, trace=trace)
 
     async def _alive(self, body: bytes, receiver: str) -> Response:
         """Pass a sign of life on. An end is none, nor does a notifier live that could store no alert."""

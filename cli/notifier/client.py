@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cli.api_client import TIMEOUT, ApiClient, JsonAnswer, ServiceUnreachable
+from cli.api_client import ApiClient, JsonAnswer, ServiceUnreachable
 from cli.service_url import ServiceUrl
 from service.errors import ServiceError
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PAGE = 500
+ANSWER_SECONDS = 20.0
+"""It asks Alertmanager for a silence, which may take ten."""
 
 
 class NotifierUnusable(ServiceError):
@@ -30,7 +32,7 @@ class NotifierClient:
         ValueError: the URL is none.
     """
 
-    def __init__(self, url: str, *, token: str | None = None, timeout: float = TIMEOUT) -> None:
+    def __init__(self, url: str, *, token: str | None = None, timeout: float = ANSWER_SECONDS) -> None:
         self._url = url
         self._client = ApiClient(ServiceUrl.parse(url), api_key=token, timeout=timeout)
 
@@ -64,6 +66,30 @@ class NotifierClient:
         answer = self._checked(lambda: self._client.post(f"/v1/messages/{number}/resend", {}))
         return None if answer.status == 200 else str(answer.body.get("error"))
 
+    def group(self, group: str) -> dict[str, Any]:
+        """How a group stands: its alerts, who was asked, who has it.
+
+        Raises:
+            NotifierUnusable: it cannot be asked, or knows no such group.
+        """
+        return self._ask(f"/v1/groups/{group}")
+
+    def acknowledge(self, group: str, *, by: str) -> dict[str, Any]:
+        """Take a group over; who has it, and whether by this call.
+
+        Raises:
+            NotifierUnusable: it cannot be asked, or refuses.
+        """
+        return self._done(group, "ack", {"by": by})
+
+    def silence(self, group: str, *, by: str, reason: str, seconds: float) -> dict[str, Any]:
+        """Silence a group; the silence, its labels and its end.
+
+        Raises:
+            NotifierUnusable: it cannot be asked, or refuses.
+        """
+        return self._done(group, "silence", {"by": by, "reason": reason, "seconds": seconds})
+
     def maintenance(self) -> dict[str, Any] | None:
         """The maintenance that is going on or planned.
 
@@ -81,20 +107,30 @@ class NotifierClient:
         """
         answer = self._checked(lambda: self._client.post("/v1/maintenance", wanted))
         if answer.status != 200:
-            raise NotifierUnusable(f"the notifier at {self._url} refuses: {answer.body.get('reason') or answer.body.get('error')}")
+            raise NotifierUnusable(f"the notifier at {self._url} answered {answer.status}: {_reason(answer)}")
+        return answer.body
+
+    def _done(self, group: str, act: str, members: dict[str, object]) -> dict[str, Any]:
+        answer = self._checked(lambda: self._client.post(f"/v1/groups/{group}/{act}", members))
+        if answer.status != 200:
+            raise NotifierUnusable(f"the notifier at {self._url} answered {answer.status}: {_reason(answer)}")
         return answer.body
 
     def _ask(self, path: str) -> dict[str, Any]:
         answer = self._checked(lambda: self._client.get(path))
         if answer.status != 200:
-            raise NotifierUnusable(f"the notifier at {self._url} answered {answer.status}: {answer.body.get('reason') or answer.body}")
+            raise NotifierUnusable(f"the notifier at {self._url} answered {answer.status}: {_reason(answer)}")
         return answer.body
 
     def _checked(self, ask: Callable[[], JsonAnswer]) -> JsonAnswer:
         try:
             answer = ask()
         except ServiceUnreachable as error:
-            raise NotifierUnusable(f"the notifier cannot be asked: {error}") from error
+            raise NotifierUnusable(f"{error}; `mgeo notifier run` starts it, and --url says where it is") from error
         if answer.status == 401:
             raise NotifierUnusable(f"the notifier at {self._url} asks for its token; give the file that has it with --token-file")
         return answer
+
+
+def _reason(answer: JsonAnswer) -> object:
+    return answer.body.get("reason") or answer.body.get("error") or answer.body

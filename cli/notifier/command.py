@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ ConfigFile = Annotated[Path, typer.Option("--config", help="The notifier's TOML 
 Url = Annotated[str, typer.Option(help="Where the notifier listens.")]
 TokenFile = Annotated[Path | None, typer.Option(help="File with the token of `token_file` in its configuration, when it has one.")]
 DEFAULT_URL = "http://127.0.0.1:8060"
+_DIGEST = re.compile(r"[0-9a-f]{12}")
 
 
 def run(
@@ -130,7 +132,7 @@ def replay(
       mgeo notifier replay
       mgeo notifier replay 17 18
     """  # noqa: D301 -- see above
-    client = _client(url, token_file)
+    client = notifier_client(url, token_file)
     numbers = message
     if not numbers:
         numbers = [int(each["id"]) for each in client.messages(state="dead")]
@@ -146,21 +148,24 @@ def replay(
 
 
 def status(
+    group: Annotated[str | None, typer.Option(help="Show one group instead, by the twelve characters of its messages.")] = None,
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a page.")] = False,
 ) -> None:
-    """Show what waits, how each robot is, and how much of the month's quota is used.
+    """Show what waits, how each robot is, and how much of the month's quota is used; or all alerts of one group, and who has it.
 
     \b
     Examples:
       mgeo notifier status
       mgeo notifier status --json
+      mgeo notifier status --group 0f3c9a1b2d4e
     """  # noqa: D301 -- see above
-    from cli.notifier.report import status_text
+    from cli.notifier.report import group_text, status_text
 
-    found = _client(url, token_file).status()
-    print(json.dumps(found, ensure_ascii=False) if as_json else status_text(found), end="\n" if as_json else "")
+    client = notifier_client(url, token_file)
+    found, text = (client.status(), status_text) if group is None else (client.group(group_digest(group)), group_text)
+    print(json.dumps(found, ensure_ascii=False) if as_json else text(found), end="\n" if as_json else "")
 
 
 def simulate(
@@ -182,7 +187,23 @@ def simulate(
     raise typer.Exit(serve(host=host, port=port, config=config, journal=journal, scale=scale))
 
 
-def _client(url: str, token_file: Path | None) -> NotifierClient:
+def group_digest(text: str) -> str:
+    """What a message names its group with.
+
+    Raises:
+        typer.BadParameter: it is something else.
+    """
+    if _DIGEST.fullmatch(text) is None:
+        raise typer.BadParameter(f"{text!r} names no group; copy the twelve characters from its message, such as 0f3c9a1b2d4e")
+    return text
+
+
+def notifier_client(url: str, token_file: Path | None) -> NotifierClient:
+    """The API of the notifier that the options name.
+
+    Raises:
+        typer.BadParameter: the URL is none, or the file cannot be read.
+    """
     from cli.notifier.client import NotifierClient
 
     token = None if token_file is None else _token(token_file)

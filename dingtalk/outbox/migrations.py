@@ -128,7 +128,41 @@ def m004_states(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO probe VALUES (0)")
 
 
-def m005_watch(connection: sqlite3.Connection) -> None:
+def m005_handling(connection: sqlite3.Connection) -> None:
+    """Groups by the digest that links and commands name them with, who has taken each, and which links were used."""
+    connection.execute("ALTER TABLE receipt ADD COLUMN digest TEXT NOT NULL DEFAULT ''")
+    # The severity of its most urgent alert that fires; empty when all of it is over.
+    connection.execute("ALTER TABLE receipt ADD COLUMN firing TEXT NOT NULL DEFAULT ''")
+    connection.execute("CREATE INDEX receipt_by_digest ON receipt (digest, id)")
+    connection.execute(
+        """
+        CREATE TABLE handling (          -- a group that fires: who was asked, and who has taken it
+            digest TEXT PRIMARY KEY,
+            receiver TEXT NOT NULL,
+            group_key TEXT NOT NULL,
+            opened_at REAL NOT NULL,
+            asked INTEGER NOT NULL,
+            asked_at REAL NOT NULL,
+            taken_by TEXT,
+            taken_at REAL
+        ) WITHOUT ROWID
+        """,
+    )
+    connection.execute("CREATE INDEX handling_open ON handling (opened_at) WHERE taken_by IS NULL")
+    connection.execute(
+        "CREATE TABLE used_link (hash TEXT PRIMARY KEY, who TEXT NOT NULL, at REAL NOT NULL, expires_at REAL NOT NULL) WITHOUT ROWID",
+    )
+    connection.execute("CREATE INDEX used_link_by_expiry ON used_link (expires_at)")
+
+
+def m006_traces(connection: sqlite3.Connection) -> None:
+    """The span of each receipt, so that what becomes of it joins its trace; empty where there was none."""
+    connection.execute("ALTER TABLE receipt ADD COLUMN trace_id TEXT NOT NULL DEFAULT ''")
+    connection.execute("ALTER TABLE receipt ADD COLUMN span_id TEXT NOT NULL DEFAULT ''")
+    connection.execute("CREATE INDEX send_by_message ON send (message, id)")
+
+
+def m007_watch(connection: sqlite3.Connection) -> None:
     """The boxes that are watched, the heartbeats that cannot count again, and the maintenance of this box."""
     connection.execute(
         """
@@ -159,7 +193,15 @@ def m005_watch(connection: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_receipts, m002_messages, m003_sends, m004_states, m005_watch)
+MIGRATIONS: tuple[Migration, ...] = (
+    m001_receipts,
+    m002_messages,
+    m003_sends,
+    m004_states,
+    m005_handling,
+    m006_traces,
+    m007_watch,
+)
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from dingtalk.clock import Clock
     from dingtalk.errors import NotifierError
-    from dingtalk.watch.desk import Arranged, Desk
     from dingtalk.watch.lookout import Lookout
     from dingtalk.watch.maintenance import Maintenance
+    from dingtalk.watch.upkeep import Arranged, Upkeep
     from dingtalk.webhook import Guard
 
 READ_DEADLINE = 10.0
@@ -35,20 +35,20 @@ class WatchApi:
     Args:
         guard: who may ask; heartbeats prove themselves.
         lookout: watches; None where nobody is watched.
-        desk: keeps the maintenance; None where there is no Alertmanager.
+        upkeep: keeps the maintenance; None where there is no Alertmanager.
         clock: its wall half is used.
     """
 
-    def __init__(self, *, guard: Guard, lookout: Lookout | None, desk: Desk | None, clock: Clock) -> None:
+    def __init__(self, *, guard: Guard, lookout: Lookout | None, upkeep: Upkeep | None, clock: Clock) -> None:
         self._guard = guard
         self._lookout = lookout
-        self._desk = desk
+        self._upkeep = upkeep
         self._clock = clock
 
     def routes(self) -> list[Route]:
         """All of them."""
         routes = []
-        if self._desk is not None:
+        if self._upkeep is not None:
             routes += [
                 Route("/v1/maintenance", self.maintenance, methods=["GET"]),
                 Route("/v1/maintenance", self.arrange, methods=["POST"]),
@@ -94,10 +94,10 @@ class WatchApi:
 
     async def maintenance(self, request: Request) -> Response:
         """What is going on or planned."""
-        assert self._desk is not None
+        assert self._upkeep is not None
         if not self._admits(request):
             return self._guard.refusal()
-        return JSONResponse({"maintenance": _shown(self._desk.current)})
+        return JSONResponse({"maintenance": _shown(self._upkeep.current)})
 
     async def arrange(self, request: Request) -> Response:
         """Begin or plan one, or end it."""
@@ -116,14 +116,14 @@ class WatchApi:
             return _unavailable(error)
 
     async def _arrange(self, body: bytes) -> Response:
-        assert self._desk is not None
+        assert self._upkeep is not None
         try:
             members = json.loads(body)
         except (ValueError, RecursionError):
             raise _BodyRefused(400, "the body is no JSON") from None
         one = asked_for(members, now=self._clock.unix())
-        arranged = await (self._desk.end(whose_end(members)) if one is None else self._desk.begin(one))
-        return JSONResponse(_arranged(self._desk.current, arranged))
+        arranged = await (self._upkeep.end(whose_end(members)) if one is None else self._upkeep.begin(one))
+        return JSONResponse(_arranged(self._upkeep.current, arranged))
 
     def _admits(self, request: Request) -> bool:
         return self._guard.admits(request.headers.get("authorization", ""))

@@ -41,7 +41,7 @@ def test_what_is_asked_for_wrongly_is_explained(arguments, words, capsys, tmp_pa
 def test_a_notifier_that_does_not_answer_is_named(capsys):
     """With status 1."""
     assert main(["maintenance", "--for", "1h", "--url", f"http://127.0.0.1:{free_port()}"]) == 1
-    assert "mgeo: the notifier cannot be asked: nothing answers at http://127.0.0.1:" in capsys.readouterr().err
+    assert "mgeo: nothing answers at http://127.0.0.1:" in capsys.readouterr().err
 
 
 def test_down_for_a_time_ends_nothing_when_nobody_could_be_told(capsys, tmp_path, monkeypatch):
@@ -50,12 +50,12 @@ def test_down_for_a_time_ends_nothing_when_nobody_could_be_told(capsys, tmp_path
     assert main(["down", "--for", "8h", "--data-dir", str(tmp_path)]) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "- the notifier cannot be asked: nothing answers" in captured.err
+    assert "- no maintenance was begun: nothing answers at http://127.0.0.1:" in captured.err
     assert "nothing was ended; --force ends it all the same" in captured.err
     assert main(["down", "--for", "8h", "--force", "--data-dir", str(tmp_path)]) == 0
     captured = capsys.readouterr()
     assert captured.out == "nothing was running\n"
-    assert "- the notifier cannot be asked: nothing answers" in captured.err
+    assert "- no maintenance was begun: nothing answers at http://127.0.0.1:" in captured.err
 
 
 def test_down_for_a_wrong_time_ends_nothing(capsys, tmp_path):

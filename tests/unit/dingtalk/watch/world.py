@@ -115,7 +115,7 @@ class Machine:
             log=Log(self.log, clock=time.clock),
             http=self.http,
         )
-        self.desk, self.lookout, self.pulse = self.app.state.desk, self.app.state.lookout, self.app.state.pulse
+        self.upkeep, self.lookout, self.pulse = self.app.state.upkeep, self.app.state.lookout, self.app.state.pulse
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://notifier")
 
     async def post(self, path, content, **headers):
@@ -138,7 +138,7 @@ class Machine:
         return [(message.receiver, message.part.text) for message in reversed(self.store.messages())]
 
     async def look(self):
-        for one in (self.desk, self.lookout):
+        for one in (self.upkeep, self.lookout):
             if one is not None:
                 await one.turn()
 

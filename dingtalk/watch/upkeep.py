@@ -52,7 +52,7 @@ class Arranged:
     watchers: Mapping[str, str] = field(default_factory=dict)
 
 
-class Desk:
+class Upkeep:
     """Keeps one maintenance at a time, over restarts.
 
     Args:
