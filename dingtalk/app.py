@@ -37,6 +37,10 @@ from dingtalk.telemetry import telemetry
 from dingtalk.templates import Templates
 from dingtalk.traces import NoTraces, OtelTraces
 from dingtalk.view import PAGES
+from dingtalk.watch.api import WatchApi
+from dingtalk.watch.lookout import Lookout
+from dingtalk.watch.pulse import Pulse
+from dingtalk.watch.upkeep import Upkeep
 from dingtalk.webhook import MAX_BYTES, Guard, Webhook
 from dingtalk.worker import Worker
 
@@ -44,6 +48,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator
     from types import FrameType
+
+    import httpx
 
     from dingtalk.config import Config
     from dingtalk.fallback import Fallback
@@ -68,6 +74,7 @@ def create_app(
     store: Outbox,
     metrics: Metrics | None = None,
     log: Log | None = None,
+    http: httpx.AsyncClient | None = None,
     traces: Traces | None = None,
     max_bytes: int = MAX_BYTES,
     links: SignedLinks | None = None,
@@ -75,7 +82,7 @@ def create_app(
 ) -> Starlette:
     """Put the notifier together. Its lifespan delivers; whoever opened the store closes it afterwards.
 
-    `app.state` has `worker`, `webhook` and `metrics`.
+    `app.state` has `worker`, `webhook`, `metrics`, `pulse`, `upkeep` and `lookout`.
 
     Args:
         config: all of it.
@@ -86,6 +93,7 @@ def create_app(
         store: the outbox.
         metrics: made here when they are not given.
         log: writes nothing when it is not given.
+        http: calls Alertmanager and watchers; made and closed here when it is not given.
         traces: there are none when it is not given.
         max_bytes: of one notification.
         links: the links of messages; without them their pages are not there.
@@ -108,11 +116,14 @@ def create_app(
         traces=traces,
     )
     guard = Guard(config)
+    calls = http or robot_http_client()
+    pulse = Pulse(config, http=calls, metrics=metrics, log=log, clock=clock)
     webhook = Webhook(
         config,
         guard=guard,
         outbox=store,
         worker=worker,
+        pulse=pulse,
         metrics=metrics,
         log=log,
         clock=clock,
@@ -128,18 +139,31 @@ def create_app(
         config, outbox=store, notices=worker.notices, wake=worker.wake, fallback=fallback, metrics=metrics, log=log, clock=clock
     )
 
+    notices, wake = worker.notices, worker.wake
+    upkeep = None
+    if config.alertmanager_url:
+        alertmanager = Alertmanager(config.alertmanager_url, calls)
+        upkeep = Upkeep(config, outbox=store, alertmanager=alertmanager, pulse=pulse, notices=notices, wake=wake, log=log, clock=clock)
+    lookout = Lookout(config, outbox=store, notices=notices, wake=wake, log=log, clock=clock) if config.boxes else None
+    watch_api = WatchApi(guard=guard, lookout=lookout, upkeep=upkeep, clock=clock)
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:  # noqa: ARG001 -- Starlette passes it
         delivering = asyncio.create_task(worker.run())
         escalating = asyncio.create_task(escalations.run())
+        looking = [asyncio.create_task(one.run()) for one in (upkeep, lookout) if one is not None]
         try:
             yield
         finally:
             webhook.close()
+            await _cancel(looking)
+            await pulse.stop()
             await escalations.stop()
             await worker.stop(seconds=STOP_SECONDS)
             await delivering
             await escalating
+            if http is None:
+                await calls.aclose()
 
     app = Starlette(
         routes=[
@@ -153,13 +177,21 @@ def create_app(
             *groups.routes(),
             *link_pages,
             *pages.routes(),
+            *watch_api.routes(),
         ],
         lifespan=lifespan,
     )
     # It would answer with a whole address, which lacks the prefix that a gateway takes off.
     app.router.redirect_slashes = False
     app.state.worker, app.state.webhook, app.state.metrics = worker, webhook, metrics
+    app.state.pulse, app.state.upkeep, app.state.lookout = pulse, upkeep, lookout
     return app
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class NotifierServer(uvicorn.Server):
@@ -268,6 +300,7 @@ async def _serve(
             links=links,
             silences=Alertmanager(config.alertmanager_url, http),
             traces=traces,
+            http=http,
         )
         server = NotifierServer(
             uvicorn.Config(

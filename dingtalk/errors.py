@@ -13,6 +13,8 @@
     ├── NothingNamed        a silence without labels would silence everything
     ├── WishMalformed       who, why or how long is missing or cannot be used; says which
     ├── HeartbeatRefused    a heartbeat that proves nothing; says why
+    │   └── ClockDiffers    the box lives, but the two clocks are too far apart
+    ├── MaintenanceRefused  a maintenance that cannot be; says why
     └── UpstreamFailed      Prometheus or Alertmanager does not answer as it should; it is asked again later
 
 Nothing here knows HTTP.
@@ -71,3 +73,21 @@ class UpstreamFailed(NotifierError):
 
 class HeartbeatRefused(NotifierError):
     """A heartbeat that proves nothing."""
+
+
+class ClockDiffers(HeartbeatRefused):
+    """A heartbeat that is signed as it should be, but of another time.
+
+    Attributes:
+        box: who signed it.
+        seconds: how long ago it was sent, by the box's clock; negative when that is ahead.
+    """
+
+    def __init__(self, message: str, *, box: str, seconds: float) -> None:
+        super().__init__(message)
+        self.box = box
+        self.seconds = seconds
+
+
+class MaintenanceRefused(NotifierError):
+    """A maintenance that cannot be."""

@@ -27,7 +27,7 @@ class Level(StrEnum):
 
 
 class Event(StrEnum):
-    """The closed set of `event`; `function` names the robot, receiver or organisation."""
+    """The closed set of `event`; `function` names the robot, receiver, organisation, watcher or box."""
 
     STARTED = "mgeo.notifier.started"
     STOPPED = "mgeo.notifier.stopped"
@@ -44,6 +44,12 @@ class Event(StrEnum):
     SILENCED = "mgeo.notifier.silenced"
     DEAD_LETTER = "mgeo.notifier.dead_letter"
     WORKER_FAILED = "mgeo.notifier.worker.failed"
+    WATCHER_FAILED = "mgeo.notifier.watcher.failed"
+    WATCHER_RECOVERED = "mgeo.notifier.watcher.recovered"
+    HEARTBEAT_REFUSED = "mgeo.notifier.heartbeat.refused"
+    BOX_CHANGED = "mgeo.notifier.box.changed"
+    MAINTENANCE_CHANGED = "mgeo.notifier.maintenance.changed"
+    SILENCE_FAILED = "mgeo.notifier.silence.failed"
 
 
 _LEVELS = {
@@ -53,6 +59,8 @@ _LEVELS = {
     Event.ACKNOWLEDGED: Level.INFO,
     Event.SILENCED: Level.INFO,
     Event.ESCALATION_FAILED: Level.ERROR,
+    Event.WATCHER_RECOVERED: Level.INFO,
+    Event.MAINTENANCE_CHANGED: Level.INFO,
     Event.DEAD_LETTER: Level.ERROR,
     Event.STORE_DEGRADED: Level.ERROR,
     Event.WORKER_FAILED: Level.ERROR,
@@ -78,7 +86,7 @@ class Log:
 
         Args:
             event: what happened.
-            subject: the robot, receiver or organisation.
+            subject: the robot, receiver, organisation, watcher or box.
             words: fixed words on it, such as an outcome or the class of an exception.
         """
         if self._stream is None:

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
+from dingtalk.alert import AlertStatus
 from dingtalk.errors import PayloadError, StoreUnavailable
+from dingtalk.heartbeat import WATCHDOG
 from dingtalk.log import Event
 from dingtalk.metrics import Result
 from dingtalk.notice import Notice
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from dingtalk.outbox.store import Outbox
     from dingtalk.trace_ids import TraceIds
     from dingtalk.traces import Receiving, Traces
+    from dingtalk.watch.pulse import Pulse
     from dingtalk.worker import Worker
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -88,6 +91,7 @@ class Webhook:
         guard: who may post.
         outbox: where it is stored.
         worker: is woken.
+        pulse: hears of Watchdog.
         metrics, log: how each call ended.
         clock: both clocks.
         traces: a span for each call of those who may post.
@@ -100,6 +104,7 @@ class Webhook:
         guard: Guard,
         outbox: Outbox,
         worker: Worker,
+        pulse: Pulse,
         metrics: Metrics,
         log: Log,
         clock: Clock,
@@ -111,6 +116,7 @@ class Webhook:
         self._guard = guard
         self._outbox = outbox
         self._worker = worker
+        self._pulse = pulse
         self._metrics = metrics
         self._log = log
         self._clock = clock
@@ -150,6 +156,8 @@ class Webhook:
         except (StoreUnavailable, TimeoutError, ClientDisconnect) as error:
             return self._unavailable(str(error) or "the body did not come")
         try:
+            if name == self._config.heartbeat_receiver:
+                return await self._alive(body, receiver)
             return await self._stored(body, receiver, receiving, known=name in self._known)
         finally:
             self._reading -= len(body)
@@ -160,13 +168,8 @@ class Webhook:
         except PayloadError as error:
             return self._refused(Result.REFUSED, receiver, JSONResponse({"error": str(error)}, status_code=400))
         except StoreUnavailable as error:
-            if not self._degraded:
-                self._degraded = True
-                self._log.write(Event.STORE_DEGRADED)
-            return self._unavailable(str(error))
-        if self._degraded:
-            self._degraded = False
-            self._log.write(Event.STORE_RECOVERED)
+            return self._cannot_store(error)
+        self._can_store()
         if accepted.duplicate:
             receiving.duplicate()
             self._metrics.received(Result.DUPLICATE)
@@ -178,6 +181,33 @@ class Webhook:
     def _store(self, body: bytes, receiver: str, trace: TraceIds | None) -> Accepted:
         notification = parse(body, receiver=receiver, now=self._clock.unix())
         return self._outbox.receive(notification, body, replica_window=self._config.replica_window * self._config.scale, trace=trace)
+
+    async def _alive(self, body: bytes, receiver: str) -> Response:
+        """Pass a sign of life on. An end is none, nor does a notifier live that could store no alert."""
+        try:
+            notification = await asyncio.to_thread(parse, body, receiver=receiver, now=self._clock.unix())
+            await asyncio.to_thread(self._outbox.check)
+        except PayloadError as error:
+            return self._refused(Result.REFUSED, receiver, JSONResponse({"error": str(error)}, status_code=400))
+        except StoreUnavailable as error:
+            return self._cannot_store(error)
+        self._can_store()
+        alive = any(alert.name == WATCHDOG and alert.status is AlertStatus.FIRING for alert in notification.alerts)
+        if alive:
+            self._pulse.watchdog()
+        self._metrics.received(Result.HEARTBEAT)
+        return JSONResponse({"heartbeat": alive})
+
+    def _cannot_store(self, error: StoreUnavailable) -> Response:
+        if not self._degraded:
+            self._degraded = True
+            self._log.write(Event.STORE_DEGRADED)
+        return self._unavailable(str(error))
+
+    def _can_store(self) -> None:
+        if self._degraded:
+            self._degraded = False
+            self._log.write(Event.STORE_RECOVERED)
 
     async def _body(self, request: Request) -> bytes:
         """The body; its length is counted in `_reading` when it is returned, and the caller takes it off again."""

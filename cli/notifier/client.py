@@ -26,14 +26,15 @@ class NotifierClient:
     Args:
         url: where it listens.
         token: its `token`, when it has one.
+        timeout: seconds it may take.
 
     Raises:
         ValueError: the URL is none.
     """
 
-    def __init__(self, url: str, *, token: str | None = None) -> None:
+    def __init__(self, url: str, *, token: str | None = None, timeout: float = ANSWER_SECONDS) -> None:
         self._url = url
-        self._client = ApiClient(ServiceUrl.parse(url), api_key=token, timeout=ANSWER_SECONDS)
+        self._client = ApiClient(ServiceUrl.parse(url), api_key=token, timeout=timeout)
 
     def status(self) -> dict[str, Any]:
         """What waits, robots, quota.
@@ -88,6 +89,26 @@ class NotifierClient:
             NotifierUnusable: it cannot be asked, or refuses.
         """
         return self._done(group, "silence", {"by": by, "reason": reason, "seconds": seconds})
+
+    def maintenance(self) -> dict[str, Any] | None:
+        """The maintenance that is going on or planned.
+
+        Raises:
+            NotifierUnusable: it cannot be asked, or there is no Alertmanager for it to silence.
+        """
+        found: dict[str, Any] | None = self._ask("/v1/maintenance")["maintenance"]
+        return found
+
+    def arrange(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """Have a maintenance begin, planned or end; what was done for it.
+
+        Raises:
+            NotifierUnusable: it cannot be asked, or refuses.
+        """
+        answer = self._checked(lambda: self._client.post("/v1/maintenance", wanted))
+        if answer.status != 200:
+            raise NotifierUnusable(f"the notifier at {self._url} answered {answer.status}: {_reason(answer)}")
+        return answer.body
 
     def _done(self, group: str, act: str, members: dict[str, object]) -> dict[str, Any]:
         answer = self._checked(lambda: self._client.post(f"/v1/groups/{group}/{act}", members))

@@ -162,6 +162,37 @@ def m006_traces(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX send_by_message ON send (message, id)")
 
 
+def m007_watch(connection: sqlite3.Connection) -> None:
+    """The boxes that are watched, the heartbeats that cannot count again, and the maintenance of this box."""
+    connection.execute(
+        """
+        CREATE TABLE box (
+            name TEXT PRIMARY KEY,
+            last_unix REAL,              -- of its last heartbeat
+            silent INTEGER NOT NULL,     -- whether that was said
+            quiet_until REAL,
+            quiet_from REAL
+        ) WITHOUT ROWID
+        """,
+    )
+    connection.execute(
+        "CREATE TABLE heartbeat (box TEXT NOT NULL, nonce TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (box, nonce)) WITHOUT ROWID"
+    )
+    connection.execute("CREATE INDEX heartbeat_by_time ON heartbeat (at)")
+    connection.execute(
+        """
+        CREATE TABLE maintenance (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            starts_at REAL NOT NULL,
+            ends_at REAL NOT NULL,
+            who TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            said INTEGER NOT NULL        -- whether its beginning was
+        )
+        """,
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     m001_receipts,
     m002_messages,
@@ -169,6 +200,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     m004_states,
     m005_handling,
     m006_traces,
+    m007_watch,
 )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from dingtalk.errors import StoreUnavailable
 from dingtalk.outbox.attempts import Attempts
+from dingtalk.outbox.boxes import Boxes
 from dingtalk.outbox.file import FILE, LOCK_FILE, connect, lock
 from dingtalk.outbox.groups import Groups
 from dingtalk.outbox.history import History
@@ -45,7 +46,7 @@ _OLD_LINKS = "DELETE FROM used_link WHERE hash IN (SELECT hash FROM used_link WH
 _OLD_SENDS = "DELETE FROM send WHERE id IN (SELECT id FROM send WHERE at < ? AND outcome IS NOT NULL LIMIT ?)"
 
 
-class Outbox(Receipts, Attempts, Groups, States, History):
+class Outbox(Receipts, Attempts, Groups, States, Boxes, History):
     """The store of one notifier; made by `open`. Every change is on the disk before its method returns, or the method raises."""
 
     @classmethod
