@@ -63,11 +63,12 @@ def _maintenance(layout: Layout, duration: str, by: str | None, reason: str) -> 
     from cli.duration import parse_duration
     from cli.notifier import upkeep
     from cli.notifier.client import NotifierUnusable
+    from cli.notifier.running import notifier_of
 
     now = datetime.now().astimezone()
     try:
         ends_at = now + timedelta(seconds=parse_duration(duration))
-        client = upkeep.notifier_of(layout)
+        client = notifier_of(layout)
     except (ValueError, OverflowError) as error:
         raise typer.BadParameter(str(error)) from error
     try:

@@ -41,6 +41,7 @@ def maintenance(
       1  the notifier does not answer or refuses, or a part of it could not be done; the message says which
     """  # noqa: D301 -- the backspace character tells the help not to wrap what follows
     from cli.notifier import upkeep
+    from cli.notifier.running import notifier_at, notifier_beside
 
     now = datetime.now().astimezone()
     period = _period(start, end, duration, now)
@@ -49,7 +50,7 @@ def maintenance(
     if token_file is not None and url is None:
         raise typer.BadParameter("--token-file belongs to --url; the stack's own notifier needs neither")
     try:
-        client = _of_the_stack(data_dir) if url is None else upkeep.notifier_at(url, token_file)
+        client = notifier_beside(data_dir) if url is None else notifier_at(url, token_file)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     if period is not None:
@@ -58,14 +59,6 @@ def maintenance(
         _arrange(client, {"until": None, "by": by or upkeep.who()})
     else:
         print(upkeep.text(client.maintenance(), now.tzinfo))
-
-
-def _of_the_stack(data_dir: Path | None) -> NotifierClient:
-    from cli.notifier.upkeep import notifier_of
-    from cli.stack.layout import Layout
-    from service.settings import Settings
-
-    return notifier_of(Layout(Settings.load(data_dir=data_dir).data_dir.resolve()))
 
 
 def _arrange(client: NotifierClient, wanted: dict[str, object]) -> None:

@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from cli.notifier.client import NotifierClient
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="The notifier's TOML file; docs/notifier.md describes it.")]
-Url = Annotated[str, typer.Option(help="Where the notifier listens.")]
+Url = Annotated[str | None, typer.Option(help="Where the notifier listens.", show_default="that of the stack beside it")]
 TokenFile = Annotated[Path | None, typer.Option(help="File with the token of `token_file` in its configuration, when it has one.")]
-DEFAULT_URL = "http://127.0.0.1:8060"
 _DIGEST = re.compile(r"[0-9a-f]{12}")
 
 
@@ -122,7 +121,7 @@ def send_test(
 
 def replay(
     message: Annotated[list[int] | None, typer.Argument(help="Numbers of dead letters; all of them when none is given.")] = None,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     token_file: TokenFile = None,
 ) -> None:
     """Send dead letters again: messages that no robot and no other channel took.
@@ -149,7 +148,7 @@ def replay(
 
 def status(
     group: Annotated[str | None, typer.Option(help="Show one group instead, by the twelve characters of its messages.")] = None,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     token_file: TokenFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a page.")] = False,
 ) -> None:
@@ -198,17 +197,18 @@ def group_digest(text: str) -> str:
     return text
 
 
-def notifier_client(url: str, token_file: Path | None) -> NotifierClient:
-    """The API of the notifier that the options name.
+def notifier_client(url: str | None, token_file: Path | None) -> NotifierClient:
+    """The API of the notifier that the options name; that of the stack beside us when they name none.
 
     Raises:
         typer.BadParameter: the URL is none, or the file cannot be read.
     """
-    from cli.notifier.client import NotifierClient
+    from cli.notifier.running import DEFAULT_URL, notifier_at, notifier_beside
 
-    token = None if token_file is None else _token(token_file)
     try:
-        return NotifierClient(url, token=token)
+        if url is None and token_file is None:
+            return notifier_beside()
+        return notifier_at(url or DEFAULT_URL, token_file)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 

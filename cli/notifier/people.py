@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from cli.notifier.command import DEFAULT_URL, TokenFile, Url, group_digest
+from cli.notifier.command import TokenFile, Url, group_digest
 
 Group = Annotated[str, typer.Argument(help="The twelve characters that a message names its group with.", callback=group_digest)]
 By = Annotated[str | None, typer.Option(help="Who you are; said in the group.", show_default="your login name")]
 NO_REASON = "未说明原因"
 
 
-def ack(group: Group, by: By = None, url: Url = DEFAULT_URL, token_file: TokenFile = None) -> None:
+def ack(group: Group, by: By = None, url: Url = None, token_file: TokenFile = None) -> None:
     """Take a group of alerts over: nobody else is asked, and the group is told who has it. Whoever was first keeps it.
 
     \b
@@ -45,7 +45,7 @@ def silence(
     for_: Annotated[str, typer.Option("--for", help="How long, such as 30m or 2h.")] = "2h",
     by: By = None,
     reason: Annotated[str, typer.Option(help="Why; said in the group and kept in Alertmanager.")] = NO_REASON,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     token_file: TokenFile = None,
 ) -> None:
     """Silence what has the labels of a group, in Alertmanager, and tell the group who did it and why.

@@ -1,4 +1,4 @@
-"""What `mgeo maintenance` and `mgeo down --for` have in common: the notifier of this box, what is asked of it, and what it did."""
+"""What `mgeo maintenance` and `mgeo down --for` have in common: what is asked of the notifier, and what it did."""
 
 from __future__ import annotations
 
@@ -6,46 +6,17 @@ import getpass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from cli.notifier.client import NotifierClient, NotifierUnusable
-from cli.stack.state import read_state
+from cli.notifier.client import NotifierUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
-    from pathlib import Path
 
-    from cli.stack.layout import Layout
+    from cli.notifier.client import NotifierClient
 
-DEFAULT_URL = "http://127.0.0.1:8060"
-TIMEOUT = 60.0
-"""Seconds for a maintenance: Alertmanager and the watchers have their ten each."""
 TOLD_WITHIN = 10.0
 PAUSE = 0.1
 _OK = "ok"
-
-
-def notifier_of(layout: Layout) -> NotifierClient:
-    """The notifier of a stack: where it listens and its token, as `mgeo up` left them.
-
-    Raises:
-        ValueError: the file of the token cannot be read.
-    """
-    state = read_state(layout)
-    addresses = {process.name: process.address for process in state.processes} if state is not None else {}
-    return notifier_at(addresses.get("notifier") or DEFAULT_URL, layout.notifier_token if layout.notifier_token.exists() else None)
-
-
-def notifier_at(url: str, token_file: Path | None) -> NotifierClient:
-    """The notifier at an address.
-
-    Raises:
-        ValueError: the URL is none, or the file of the token cannot be read.
-    """
-    try:
-        token = None if token_file is None else token_file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"the token {token_file} cannot be read: {getattr(error, 'strerror', None) or 'no text'}") from error
-    return NotifierClient(url, token=token, timeout=TIMEOUT)
 
 
 def who() -> str:

@@ -10,7 +10,7 @@ from datetime import timedelta, timezone
 import pytest
 
 from cli.main import main
-from cli.notifier import upkeep
+from cli.notifier import running, upkeep
 from cli.stack.layout import Layout
 from tests.rules.alertmanager import free_port
 
@@ -46,7 +46,7 @@ def test_a_notifier_that_does_not_answer_is_named(capsys):
 
 def test_down_for_a_time_ends_nothing_when_nobody_could_be_told(capsys, tmp_path, monkeypatch):
     """Unless it is forced: then it says what could not be done, and goes on."""
-    monkeypatch.setattr(upkeep, "DEFAULT_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setattr(running, "DEFAULT_URL", f"http://127.0.0.1:{free_port()}")
     assert main(["down", "--for", "8h", "--data-dir", str(tmp_path)]) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -74,9 +74,9 @@ def test_the_token_of_the_stack_is_shown_to_its_own_notifier_alone(tmp_path):
     def shown(client):
         return client._client._headers.get("Authorization")
 
-    assert shown(upkeep.notifier_of(layout)) == "Bearer of the stack"
-    assert shown(upkeep.notifier_at("http://elsewhere:8060", None)) is None
-    assert shown(upkeep.notifier_at("http://elsewhere:8060", tmp_path / "other")) == "Bearer of another"
+    assert shown(running.notifier_of(layout)) == "Bearer of the stack"
+    assert shown(running.notifier_at("http://elsewhere:8060", None)) is None
+    assert shown(running.notifier_at("http://elsewhere:8060", tmp_path / "other")) == "Bearer of another"
 
 
 def test_what_could_not_be_done_is_told_apart():
