@@ -22,6 +22,7 @@ from dingtalk.log import Event, Log
 from dingtalk.message import Renderer
 from dingtalk.metrics import Metrics
 from dingtalk.outbox.store import Outbox
+from dingtalk.reconciling import Reconciling
 from dingtalk.robot import RobotClient, robot_http_client
 from dingtalk.runbooks import Runbooks
 from dingtalk.status import StatusApi
@@ -54,6 +55,7 @@ def create_app(
     client: Sends,
     fallback: Fallback,
     store: Outbox,
+    reconciling: Reconciling | None = None,
     metrics: Metrics | None = None,
     log: Log | None = None,
     max_bytes: int = MAX_BYTES,
@@ -69,6 +71,7 @@ def create_app(
         client: sends.
         fallback: tells elsewhere.
         store: the outbox.
+        reconciling: finds what was missed, while the application runs.
         metrics: made here when they are not given.
         log: writes nothing when it is not given.
         max_bytes: of one notification.
@@ -83,10 +86,13 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:  # noqa: ARG001 -- Starlette passes it
         delivering = asyncio.create_task(worker.run())
+        comparing = asyncio.create_task(reconciling.run()) if reconciling is not None else None
         try:
             yield
         finally:
             webhook.close()
+            if comparing is not None:
+                comparing.cancel()
             await worker.stop(seconds=STOP_SECONDS)
             await delivering
 
@@ -197,6 +203,7 @@ async def _serve(
             client=RobotClient(http, clock=clock),
             fallback=fallback,
             store=store,
+            reconciling=Reconciling.configured(config, http, store=store, metrics=metrics, log=log, clock=clock),
             metrics=metrics,
             log=log,
         )

@@ -40,12 +40,15 @@ class Event(StrEnum):
     TEMPLATE_FAILED = "mgeo.notifier.template.failed"
     DEAD_LETTER = "mgeo.notifier.dead_letter"
     WORKER_FAILED = "mgeo.notifier.worker.failed"
+    RECONCILING_FAILED = "mgeo.notifier.reconciling.failed"
+    RECONCILING_RECOVERED = "mgeo.notifier.reconciling.recovered"
 
 
 _LEVELS = {
     Event.STARTED: Level.INFO,
     Event.STOPPED: Level.INFO,
     Event.STORE_RECOVERED: Level.INFO,
+    Event.RECONCILING_RECOVERED: Level.INFO,
     Event.DEAD_LETTER: Level.ERROR,
     Event.STORE_DEGRADED: Level.ERROR,
     Event.WORKER_FAILED: Level.ERROR,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -219,7 +219,11 @@ class Planner:
         except PayloadError:
             # It was understood when it was stored, by another version of this program.
             notification = Notification(receiver=receipt.receiver, group_key=f"receipt {receipt.id}", status=AlertStatus.FIRING, alerts=())
-        late = any(alert.labels.get("late") == "true" for alert in notification.alerts)
+        if receipt.echoes:
+            alerts = tuple(alert for alert in notification.alerts if alert.fingerprint not in receipt.echoes)
+            notification = replace(notification, alerts=alerts)
+        # In a group with others, each late one says so itself.
+        late = bool(notification.alerts) and all(alert.labels.get("late") == "true" for alert in notification.alerts)
         return Received(notification=notification, received_at=receipt.received_at, late=late, repeat=receipt.repeat)
 
     def _buried(self, part: Outgoing, situation: Situation) -> bool:

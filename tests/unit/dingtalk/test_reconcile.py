@@ -26,8 +26,10 @@ class World:
         self.now = 100_000.0
         self.moments = {}
         self.silenced = []
+        self.suppressed_copies = []
         self.told = []
         self.broken = False
+        self.delivers = True
         self.heard = MemoryHeard()
         self.late = []
         self.reconciler = Reconciler(
@@ -50,7 +52,7 @@ class World:
         ]
 
     async def suppressed(self):
-        return [{"alertname": name} for name in self.silenced]
+        return [{"alertname": name} for name in self.silenced] + [{"alertname": name, "late": "true"} for name in self.suppressed_copies]
 
     async def tell(self, alerts):
         self.told += alerts
@@ -68,6 +70,8 @@ class World:
             self.now += STEP
             for name in names:
                 self.fire(name)
+            if self.delivers:
+                self.heard.arrived([labels_of(one.labels) for one in self.told])
             if reconciling and self.now >= due:
                 due += every
                 self.reconcile()
@@ -181,6 +185,63 @@ def test_what_alertmanager_did_not_take_is_told_the_next_time(world):
     world.tell = taken
     world.run(120.0)
     assert len(world.told) == 1
+
+
+def test_what_ended_a_moment_ago_may_be_on_its_way(world):
+    """Alertmanager still tries to tell it; after that it is told late, with its whole length."""
+    began = world.now + STEP
+    world.run(1800.0, "A", reconciling=False)
+    ended = world.now
+    world.run(30.0, reconciling=False)
+    world.reconcile()
+    assert world.told == []
+    world.run(300.0)
+    assert [(one.annotations["started_at"], one.annotations["ended_at"]) for one in world.told] == [(f"{began:.0f}", f"{ended:.0f}")]
+
+
+def test_what_fired_twice_is_told_as_one(world):
+    """From its first beginning to its last end: Alertmanager keeps one alert of the same labels."""
+    began = world.now + STEP
+    world.run(60.0, "A", reconciling=False)
+    world.run(600.0, reconciling=False)
+    world.run(60.0, "A", reconciling=False)
+    ended = world.now
+    world.run(1800.0, reconciling=False)
+    world.run(1800.0)
+    assert [(one.annotations["started_at"], one.annotations["ended_at"]) for one in world.told] == [(f"{began:.0f}", f"{ended:.0f}")]
+
+
+def test_what_does_not_come_from_alertmanager_is_posted_again_a_few_times(world):
+    """It forgets what it has not told when it is restarted; where it tells it to somebody else, nothing ever comes."""
+    world.delivers = False
+    world.run(300.0, "A", reconciling=False)
+    world.run(600.0, reconciling=False)
+    world.run(600.0)
+    assert len(world.told) == 1
+    world.run(7200.0)
+    assert [one.labels["alertname"] for one in world.told] == ["A"] * 3
+    assert len({one.annotations["ended_at"] for one in world.told}) == 1
+    assert [one for one in world.late if one[1]] == [("resolved", 1)]
+
+
+def test_what_is_told_late_and_kept_back_by_a_silence_is_not_posted_again(world):
+    """The silence is meant for it too."""
+    world.delivers = False
+    world.run(300.0, "A", reconciling=False)
+    world.run(600.0, reconciling=False)
+    world.reconcile()
+    world.suppressed_copies = ["A"]
+    world.run(120.0)
+    world.suppressed_copies = []
+    world.run(7200.0)
+    assert len(world.told) == 1
+
+
+def test_an_alert_of_severity_none_is_never_missed(world):
+    """Prometheus is not asked for it, so it cannot say that it is over."""
+    world.heard.hear(labels_of({"alertname": "A", "severity": "none"}), since=world.now, at=world.now)
+    world.run(3600.0)
+    assert world.told == []
 
 
 # Shorter than three evaluations is no pause.
