@@ -55,7 +55,7 @@ ALERTMANAGER = """
 route:
   receiver: main
   group_by: [alertname]
-  group_wait: 200ms
+  group_wait: {wait}
   group_interval: 1s
   repeat_interval: {repeat}
   routes: [{{matchers: ['severity="none"'], receiver: nobody}}]
@@ -119,14 +119,14 @@ class Box:
         )
 
     def start_alertmanager(
-        self, name: str = "alertmanager", *flags: str, receiver: str | None = None, repeat: str = "1h", config: str | None = None
+        self, name: str = "alertmanager", *flags: str, wait: str = "200ms", repeat: str = "1h", config: str | None = None
     ) -> None:
-        """One that tells the notifier, or somebody else."""
+        """One that tells the notifier, unless its configuration is another."""
         if name not in self._alertmanagers:
             (self._alertmanagers[name],) = free_ports(1)
-        url = receiver or f"{self.url('notifier')}/v1/alertmanager/main"
+        url = f"{self.url('notifier')}/v1/alertmanager/main"
         file = self.folder / f"{name}.yml"
-        file.write_text(config or ALERTMANAGER.format(url=url, repeat=repeat))
+        file.write_text(config or ALERTMANAGER.format(url=url, wait=wait, repeat=repeat))
         self._start(
             name,
             str(self._program("alertmanager")),

@@ -84,6 +84,23 @@ def test_an_end_that_came_by_itself_is_not_told_late(box):
     assert box.metric("notifier", "mgeo_notifier_reconciled_total") == 0
 
 
+def test_what_alertmanager_forgot_is_posted_again(box):
+    """It is killed before it told what was posted; it keeps no alerts."""
+    box.start()
+    box.kill("notifier")
+    miss(box)
+    box.stop("alertmanager")
+    box.start_alertmanager(wait="5s")
+    box.start_notifier()
+    box.wait(lambda: box.metric("notifier", "mgeo_notifier_reconciled_total", kind="resolved") == 1)
+    box.kill("alertmanager")
+    box.start_alertmanager()
+    assert box.alerts() == []
+    box.wait(box.messages)
+    assert box.messages()[0].startswith("### ✅ 已恢复（迟到）：着火")
+    assert box.metric("notifier", "mgeo_notifier_reconciled_total") == 1
+
+
 def test_without_prometheus_it_says_so_once_and_goes_on(box):
     """And looks as far back when it is there again."""
     box.start()
