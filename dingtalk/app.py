@@ -13,6 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from dingtalk.alertmanager import stack_http_client
 from dingtalk.boot import this_boot
 from dingtalk.clock import Clock
 from dingtalk.fallback import AppriseFallback
@@ -195,7 +196,7 @@ async def _serve(
     log: Log,
     listener: socket.socket | None,
 ) -> None:
-    async with robot_http_client() as http:
+    async with robot_http_client() as http, stack_http_client() as stack:
         app = create_app(
             config,
             clock=clock,
@@ -203,7 +204,7 @@ async def _serve(
             client=RobotClient(http, clock=clock),
             fallback=fallback,
             store=store,
-            reconciling=Reconciling.configured(config, http, store=store, metrics=metrics, log=log, clock=clock),
+            reconciling=Reconciling.configured(config, stack, store=store, metrics=metrics, log=log, clock=clock),
             metrics=metrics,
             log=log,
         )

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from dingtalk.alert import Alert, Notification
     from dingtalk.missed import Labels
 
+SAME_BEGINNING = 1.0
+"""Seconds between the beginning that Prometheus stores and the one that it tells, at most."""
+
 
 class HeardOf(OutboxFile):
     """The tables `told`, `heard`, `late` and `reconciled`."""
@@ -167,10 +170,13 @@ def _remember(connection: sqlite3.Connection, receiver: str, alert: Alert, now: 
         "INSERT OR REPLACE INTO told VALUES (?, ?, ?, ?, ?, ?, ?)",
         (receiver, alert.fingerprint, alert.status.value, alert.starts_at, alert.ends_at, labels, now),
     )
-    # An alert that fires anew was over before, whether that was told or not.
+    # An alert that fires anew was over before. When, nobody said; it may have fired in between, which nobody has heard of.
     connection.execute(
-        "UPDATE told SET status = 'resolved', ends_at = ? WHERE receiver = ? AND fingerprint = ? AND starts_at < ? AND status = 'firing'",
-        (alert.starts_at, receiver, alert.fingerprint, alert.starts_at),
+        "UPDATE told SET status = 'resolved', ends_at = at WHERE receiver = ? AND fingerprint = ? AND starts_at < ? AND status = 'firing'",
+        (receiver, alert.fingerprint, alert.starts_at),
+    )
+    connection.execute(
+        "UPDATE heard SET until = at WHERE labels = ? AND until IS NULL AND since < ?", (labels, alert.starts_at - SAME_BEGINNING)
     )
     # What was told late as firing has come by itself; so it need not be posted again.
     connection.execute("UPDATE heard SET posts = 0 WHERE labels = ? AND until IS NULL AND posts > 0", (labels,))

@@ -16,7 +16,10 @@ class MemoryHeard:
         self.until = None
 
     def hear(self, labels, *, since, at, until=None):
-        """An alert comes from Alertmanager."""
+        """An alert comes from Alertmanager; an earlier time of it was over before."""
+        for key, one in self.entries.items():
+            if key[0] == labels and one.until is None and one.since < since - 1:
+                self.entries[key] = replace(one, until=one.at)
         known = self.entries.get((labels, since), Heard(labels=labels, since=since, at=at))
         self.entries[labels, since] = replace(known, at=at, until=until)
         if until is not None:
