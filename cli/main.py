@@ -36,6 +36,10 @@ COMMANDS = {
     "down": "cli.down",
     "stack": "cli.stack.command",
     "notifier": "cli.notifier.command",
+    "ack": "cli.notifier.people",
+    "silence": "cli.notifier.people",
+    "watch": "cli.watch",
+    "maintenance": "cli.maintenance",
 }
 """Each command and the module in which a function, or a CommandGroup, of the same name is the command."""
 
@@ -128,6 +132,9 @@ def mgeo(
       mgeo audit        was everything that was served also recorded
       mgeo stack        the programs of the telemetry stack
       mgeo notifier     what tells DingTalk groups of alerts
+      mgeo ack GROUP    take an alert over; mgeo silence GROUP keeps it quiet
+      mgeo watch        on a second machine: tells them that this box is silent
+      mgeo maintenance  a time in which nobody wants to hear of this box
 
     `mgeo COMMAND --help` explains a command with examples. Settings are also read from MGEO_... variables and
     from the TOML file named by MGEO_CONFIG_FILE; what stands on the command line wins.

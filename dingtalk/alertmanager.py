@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 
@@ -21,10 +21,26 @@ TIMEOUT = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matcher:
-    """One condition of a silence: a label and the value it must have."""
+    """One condition of a silence: a label and the value it must have.
+
+    Attributes:
+        is_regex: the whole value must match `value`.
+        is_equal: False turns it round.
+    """
 
     name: str
     value: str
+    is_regex: bool = False
+    is_equal: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """One that is in force or will be."""
+
+    id: str
+    by: str
+    comment: str
 
 
 def stack_http_client() -> httpx.AsyncClient:
@@ -82,7 +98,7 @@ class Alertmanager:
             UpstreamFailed: it does not answer, or refuses it.
         """
         body = {
-            "matchers": [{"name": one.name, "value": one.value, "isRegex": False, "isEqual": True} for one in matchers],
+            "matchers": [{"name": one.name, "value": one.value, "isRegex": one.is_regex, "isEqual": one.is_equal} for one in matchers],
             "startsAt": rfc3339(starts_at),
             "endsAt": rfc3339(ends_at),
             "createdBy": by,
@@ -93,6 +109,30 @@ class Alertmanager:
             return str(answer.json()["silenceID"])
         except (ValueError, TypeError, KeyError):
             raise UpstreamFailed(f"{self._where} made no silence that it names") from None
+
+    async def silences(self) -> list[Silence]:
+        """The silences that are in force or will be.
+
+        Raises:
+            UpstreamFailed: it does not answer as it should.
+        """
+        found = await self._get("/api/v2/silences", {})
+        try:
+            return [
+                Silence(id=str(one["id"]), by=str(one["createdBy"]), comment=str(one["comment"]))
+                for one in found
+                if one["status"]["state"] in {"active", "pending"}
+            ]
+        except (TypeError, KeyError):
+            raise UpstreamFailed(f"{self._where} does not answer as it should; is alertmanager_url right?") from None
+
+    async def expire(self, silence: str) -> None:
+        """End a silence.
+
+        Raises:
+            UpstreamFailed: it does not answer, or knows no such silence.
+        """
+        await self._ask("DELETE", f"/api/v2/silence/{quote(silence, safe='')}")
 
     async def _get(self, path: str, params: Mapping[str, str]) -> Any:  # JSON
         response = await self._ask("GET", path, params=params)

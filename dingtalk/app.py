@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from dingtalk.alertmanager import stack_http_client
+from dingtalk.alertmanager import Alertmanager, stack_http_client
 from dingtalk.boot import this_boot
 from dingtalk.clock import Clock
 from dingtalk.fallback import AppriseFallback
@@ -23,12 +24,24 @@ from dingtalk.log import Event, Log
 from dingtalk.message import Renderer
 from dingtalk.metrics import Metrics
 from dingtalk.outbox.store import Outbox
+from dingtalk.pages.routes import Pages
+from dingtalk.people.api import GroupsApi
+from dingtalk.people.desk import Desk, NoSilences
+from dingtalk.people.escalations import Escalations
+from dingtalk.people.link_pages import LinkPages
+from dingtalk.people.page import Page
 from dingtalk.reconciling import Reconciling
 from dingtalk.robot import RobotClient, robot_http_client
 from dingtalk.runbooks import Runbooks
 from dingtalk.status import StatusApi
+from dingtalk.telemetry import telemetry
 from dingtalk.templates import Templates
+from dingtalk.traces import NoTraces, OtelTraces
 from dingtalk.view import PAGES
+from dingtalk.watch.api import WatchApi
+from dingtalk.watch.lookout import Lookout
+from dingtalk.watch.pulse import Pulse
+from dingtalk.watch.upkeep import Upkeep
 from dingtalk.webhook import MAX_BYTES, Guard, Webhook
 from dingtalk.worker import Worker
 
@@ -37,10 +50,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from types import FrameType
 
+    import httpx
+
     from dingtalk.config import Config
     from dingtalk.fallback import Fallback
+    from dingtalk.people.desk import Silences
     from dingtalk.renders import Renders
     from dingtalk.robot import Sends
+    from dingtalk.traces import Traces
 
 STOP_SECONDS = 10.0
 """How long the sends under way may take at the end."""
@@ -59,11 +76,15 @@ def create_app(
     reconciling: Reconciling | None = None,
     metrics: Metrics | None = None,
     log: Log | None = None,
+    http: httpx.AsyncClient | None = None,
+    traces: Traces | None = None,
     max_bytes: int = MAX_BYTES,
+    links: SignedLinks | None = None,
+    silences: Silences | None = None,
 ) -> Starlette:
     """Put the notifier together. Its lifespan delivers; whoever opened the store closes it afterwards.
 
-    `app.state` has `worker`, `webhook` and `metrics`.
+    `app.state` has `worker`, `webhook`, `metrics`, `pulse`, `upkeep` and `lookout`.
 
     Args:
         config: all of it.
@@ -75,27 +96,77 @@ def create_app(
         reconciling: finds what was missed, while the application runs.
         metrics: made here when they are not given.
         log: writes nothing when it is not given.
+        http: calls Alertmanager and watchers; made and closed here when it is not given.
+        traces: there are none when it is not given.
         max_bytes: of one notification.
+        links: the links of messages; without them their pages are not there.
+        silences: makes silences; none are made when it is not given.
+
+    Raises:
+        ConfigError: the folder of runbooks cannot be read.
     """
     metrics = metrics or Metrics(config)
     log = log or Log(None, clock=clock)
-    worker = Worker(config, outbox=store, client=client, renderer=renderer, fallback=fallback, metrics=metrics, log=log, clock=clock)
+    worker = Worker(
+        config,
+        outbox=store,
+        client=client,
+        renderer=renderer,
+        fallback=fallback,
+        metrics=metrics,
+        log=log,
+        clock=clock,
+        traces=traces,
+    )
     guard = Guard(config)
-    webhook = Webhook(config, guard=guard, outbox=store, worker=worker, metrics=metrics, log=log, clock=clock, max_bytes=max_bytes)
+    calls = http or robot_http_client()
+    pulse = Pulse(config, http=calls, metrics=metrics, log=log, clock=clock)
+    webhook = Webhook(
+        config,
+        guard=guard,
+        outbox=store,
+        worker=worker,
+        pulse=pulse,
+        metrics=metrics,
+        log=log,
+        clock=clock,
+        traces=traces,
+        max_bytes=max_bytes,
+    )
+    pages = Pages(config, guard=guard, outbox=store, worker=worker, runbooks=Runbooks.load(config.runbooks), clock=clock)
     api = StatusApi(guard=guard, outbox=store, worker=worker, webhook=webhook, metrics=metrics)
+    desk = Desk(outbox=store, notices=worker.notices, wake=worker.wake, silences=silences or NoSilences(), log=log, clock=clock)
+    groups = GroupsApi(guard=guard, desk=desk)
+    link_pages = LinkPages(links=links, desk=desk, page=Page(config, clock), clock=clock).routes() if links is not None else []
+    escalations = Escalations(
+        config, outbox=store, notices=worker.notices, wake=worker.wake, fallback=fallback, metrics=metrics, log=log, clock=clock
+    )
+
+    notices, wake = worker.notices, worker.wake
+    upkeep = None
+    if config.alertmanager_url:
+        alertmanager = Alertmanager(config.alertmanager_url, calls)
+        upkeep = Upkeep(config, outbox=store, alertmanager=alertmanager, pulse=pulse, notices=notices, wake=wake, log=log, clock=clock)
+    lookout = Lookout(config, outbox=store, notices=notices, wake=wake, log=log, clock=clock) if config.boxes else None
+    watch_api = WatchApi(guard=guard, lookout=lookout, upkeep=upkeep, clock=clock)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:  # noqa: ARG001 -- Starlette passes it
         delivering = asyncio.create_task(worker.run())
-        comparing = asyncio.create_task(reconciling.run()) if reconciling is not None else None
+        escalating = asyncio.create_task(escalations.run())
+        looking = [asyncio.create_task(one.run()) for one in (upkeep, lookout, reconciling) if one is not None]
         try:
             yield
         finally:
             webhook.close()
-            if comparing is not None:
-                comparing.cancel()
+            await _cancel(looking)
+            await pulse.stop()
+            await escalations.stop()
             await worker.stop(seconds=STOP_SECONDS)
             await delivering
+            await escalating
+            if http is None:
+                await calls.aclose()
 
     app = Starlette(
         routes=[
@@ -106,11 +177,24 @@ def create_app(
             Route("/livez", api.livez),
             Route("/readyz", api.readyz),
             Route("/metrics", api.metrics),
+            *groups.routes(),
+            *link_pages,
+            *pages.routes(),
+            *watch_api.routes(),
         ],
         lifespan=lifespan,
     )
+    # It would answer with a whole address, which lacks the prefix that a gateway takes off.
+    app.router.redirect_slashes = False
     app.state.worker, app.state.webhook, app.state.metrics = worker, webhook, metrics
+    app.state.pulse, app.state.upkeep, app.state.lookout = pulse, upkeep, lookout
     return app
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class NotifierServer(uvicorn.Server):
@@ -137,6 +221,7 @@ def run(
     fallback: Fallback | None = None,
     listener: socket.socket | None = None,
     instance: str = "",
+    instance_name: str = "",
 ) -> None:
     """Run the notifier until SIGTERM or SIGINT.
 
@@ -145,19 +230,24 @@ def run(
         renderer: writes messages; by the configuration when it is not given.
         fallback: tells elsewhere; Apprise when it is not given.
         listener: a bound socket; the configured address when it is not given.
-        instance: `service.instance.id` of the log.
+        instance: `service.instance.id` of log and traces.
+        instance_name: what people call this process.
 
     Raises:
-        ConfigError: the folder of templates or runbooks cannot be read.
+        ConfigError: the folder of templates or runbooks cannot be read, or an `OTEL_*` variable is refused.
         StoreUnavailable: the outbox cannot be opened, or the key of links not be kept.
     """
     clock = Clock()
     log = Log(sys.stderr, clock=clock, instance=instance)
     metrics = Metrics(config)
-    writer: Renders = renderer or _renderer(config, metrics=metrics, log=log)
-    with contextlib.closing(
-        Outbox.open(config.data_dir, clock=clock, boot=this_boot(clock.monotonic()), max_queue=config.max_queue)
-    ) as store:
+    links = SignedLinks(f"{config.public_url}{PAGES}", kept_link_key(config)) if config.public_url else None
+    writer: Renders = renderer or _renderer(config, links=links, metrics=metrics, log=log)
+    traced = telemetry(os.environ, instance_id=instance, instance_name=instance_name)
+    with contextlib.ExitStack() as stack:
+        if traced is not None:
+            stack.callback(traced.close)
+        boot = this_boot(clock.monotonic())
+        store = stack.enter_context(contextlib.closing(Outbox.open(config.data_dir, clock=clock, boot=boot, max_queue=config.max_queue)))
         asyncio.run(
             _serve(
                 config,
@@ -167,12 +257,14 @@ def run(
                 store=store,
                 metrics=metrics,
                 log=log,
+                links=links,
+                traces=NoTraces() if traced is None else OtelTraces(traced.tracer_provider, clock=clock),
                 listener=listener,
             )
         )
 
 
-def _renderer(config: Config, *, metrics: Metrics, log: Log) -> Renderer:
+def _renderer(config: Config, *, links: SignedLinks | None, metrics: Metrics, log: Log) -> Renderer:
     def failed(template: str, reason: str) -> None:
         metrics.template_failed()
         log.write(Event.TEMPLATE_FAILED, subject=template, words=reason)
@@ -180,7 +272,7 @@ def _renderer(config: Config, *, metrics: Metrics, log: Log) -> Renderer:
     return Renderer(
         config,
         Templates.load(config.templates, on_failure=failed),
-        links=SignedLinks(f"{config.public_url}{PAGES}", kept_link_key(config)) if config.public_url else None,
+        links=links,
         first_steps=Runbooks.load(config.runbooks).first_steps,
     )
 
@@ -194,6 +286,8 @@ async def _serve(
     store: Outbox,
     metrics: Metrics,
     log: Log,
+    links: SignedLinks | None,
+    traces: Traces,
     listener: socket.socket | None,
 ) -> None:
     async with robot_http_client() as http, stack_http_client() as stack:
@@ -207,6 +301,10 @@ async def _serve(
             reconciling=Reconciling.configured(config, stack, store=store, metrics=metrics, log=log, clock=clock),
             metrics=metrics,
             log=log,
+            links=links,
+            silences=Alertmanager(config.alertmanager_url, stack),
+            traces=traces,
+            http=http,
         )
         server = NotifierServer(
             uvicorn.Config(
@@ -215,6 +313,8 @@ async def _serve(
                 port=config.port,
                 log_config=None,
                 access_log=False,
+                # Else whoever is behind a gateway would be asked for its password, and a header could make anybody this machine.
+                proxy_headers=False,
                 limit_concurrency=CONNECTIONS,
                 timeout_graceful_shutdown=int(STOP_SECONDS),
                 server_header=False,

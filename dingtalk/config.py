@@ -17,12 +17,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 
 from dingtalk.alert import Severity
 from dingtalk.errors import ConfigError
+from dingtalk.watch.silence import REMIND_EVERY, SILENT_AFTER
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 DINGTALK_URL = "https://oapi.dingtalk.com/robot/send"
 DINGTALK_HOSTS = frozenset({"oapi.dingtalk.com"})
+MIN_KEY = 16
+"""Characters of a key that signs heartbeats."""
 RATE_LIMIT = 20
 """Messages a robot may send a minute; one more, and it is silenced for ten."""
 
@@ -35,12 +38,19 @@ def _zone(name: str) -> str:
     return name
 
 
+def _long_enough(key: SecretStr) -> SecretStr:
+    if len(key.get_secret_value()) < MIN_KEY:
+        raise ValueError(f"a key has at least {MIN_KEY} characters; `openssl rand -hex 32` makes one")
+    return key
+
+
 class _SecretMark:
     """Marks a field that may stand in a file."""
 
 
 _SECRET = _SecretMark()
 Secret = Annotated[SecretStr, _SECRET]
+Key = Annotated[SecretStr, AfterValidator(_long_enough), _SECRET]
 
 
 def is_secret(field: FieldInfo) -> bool:
@@ -153,6 +163,34 @@ class Rota(_Section):
     phone: Annotated[SecretStr | None, _SECRET] = Field(default=None, description="Apprise address of the phone channel, asked last.")
 
 
+class Watcher(_Section):
+    """A second machine with `mgeo watch`, which gets this box's heartbeats."""
+
+    url: str = Field(description="Where it listens.")
+    key: Key = Field(description="Signs the heartbeats; the watcher has the same.")
+    box: str = Field(min_length=1, description="The name that this box has there.")
+
+    @property
+    def name(self) -> str:
+        """Host and port of it."""
+        return urlsplit(self.url).netloc.rpartition("@")[2]
+
+    @model_validator(mode="after")
+    def _has_an_address(self) -> Self:
+        parts = urlsplit(self.url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("url is no address of a watcher; write one such as https://watch.example:8060")
+        return self
+
+
+class Box(_Section):
+    """A machine that is watched: when it sends no heartbeats, the groups hear of it."""
+
+    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="As its own [[watchers]] calls it.")
+    key: Key = Field(description="Signs its heartbeats; the box has the same.")
+    receiver: str = Field(default="", description="One of [[receivers]] that hears of it; every one when it is not given.")
+
+
 class Config(_Section):
     """All of it."""
 
@@ -180,6 +218,15 @@ class Config(_Section):
     replica_window: float = Field(default=240.0, ge=0, description="Seconds in which the same content is another replica's.")
     keep_days: float = Field(default=31.0, gt=0, description="How long what was told is kept.")
     scale: float = Field(default=1.0, gt=0, le=1, description="Shortens every duration, for drills.")
+    heartbeat_receiver: str = Field(
+        default="watchdog", description="What comes for it is told to no group; the alert Watchdog is a sign of life."
+    )
+    watchers: list[Watcher] = Field(default_factory=list)
+    boxes: list[Box] = Field(default_factory=list, description="Who is watched from here.")
+    silent_after: float = Field(
+        default=SILENT_AFTER, ge=120, description="Seconds without a heartbeat that are a silence; one comes each minute."
+    )
+    remind_every: float = Field(default=REMIND_EVERY, gt=0, description="Seconds until a silence that lasts is said again.")
     robots: list[Robot] = Field(min_length=1)
     organisations: list[Organisation] = Field(default_factory=list)
     receivers: list[Receiver] = Field(min_length=1)
@@ -196,7 +243,7 @@ class Config(_Section):
 
     def _doubles(self) -> list[str]:
         faults = []
-        for kind in ("robots", "organisations", "receivers", "people"):
+        for kind in ("robots", "organisations", "receivers", "people", "watchers", "boxes"):
             names = [one.name for one in getattr(self, kind)]
             faults += [f"{kind}: the name {name!r} is given twice" for name in sorted({name for name in names if names.count(name) > 1})]
         return faults
@@ -213,6 +260,19 @@ class Config(_Section):
         faults += [f"{name!r} is called, but is none of [[people]]" for name in dict.fromkeys(named) if name not in people]
         if self.default_receiver and self.default_receiver not in {receiver.name for receiver in self.receivers}:
             faults.append(f"default_receiver = {self.default_receiver!r} is none of [[receivers]]")
+        return faults + self._unheard()
+
+    def _unheard(self) -> list[str]:
+        receivers = {receiver.name for receiver in self.receivers}
+        faults = [
+            f"box {box.name!r} names the receiver {box.receiver!r}, which is none of [[receivers]]"
+            for box in self.boxes
+            if box.receiver and box.receiver not in receivers
+        ]
+        if self.heartbeat_receiver in receivers:
+            faults.append(
+                f"receiver {self.heartbeat_receiver!r} would hear nothing, since it is heartbeat_receiver; name one of them otherwise"
+            )
         return faults
 
     def _addresses(self) -> list[str]:

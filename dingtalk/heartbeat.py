@@ -13,8 +13,10 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
-from dingtalk.errors import HeartbeatRefused
+from dingtalk.errors import ClockDiffers, HeartbeatRefused
 
+WATCHDOG = "Watchdog"
+"""The alert that always fires."""
 MAX_AGE = 600.0
 """Seconds by which the clocks of the two machines may differ, a heartbeat's way included."""
 MAX_BYTES = 4096
@@ -29,19 +31,22 @@ class Heartbeat:
         box: the name under which the watcher knows the machine.
         sent_at: seconds since 1970, by the box.
         nonce: never the same twice.
-        quiet_until: seconds since 1970 up to which the box wants no word said of its silence; None outside of a maintenance.
+        quiet_until: seconds since 1970 up to which the box wants no word said of its silence; None without a maintenance.
+        quiet_from: since when; None for now. A planned one is told ahead, since at its beginning the box may be off already.
     """
 
     box: str
     sent_at: float
     nonce: str
     quiet_until: float | None = None
+    quiet_from: float | None = None
 
     def body(self) -> bytes:
         """What is sent."""
         members: dict[str, Any] = {"box": self.box, "sent_at": self.sent_at, "nonce": self.nonce}
-        if self.quiet_until is not None:
-            members["quiet_until"] = self.quiet_until
+        members |= {
+            name: value for name, value in (("quiet_until", self.quiet_until), ("quiet_from", self.quiet_from)) if value is not None
+        }
         return json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -65,23 +70,30 @@ class Verifier:
         """The heartbeat in a body.
 
         Raises:
-            HeartbeatRefused: it is none, is not signed by its box, is too old or too new, or was taken before.
+            ClockDiffers: it is too old or too new.
+            HeartbeatRefused: it is none, is not signed by its box, or was taken before.
         """
         heartbeat = _read(body)
         key = self._keys.get(heartbeat.box)
         # The same work for a box that nobody knows, so that names cannot be found by trying.
-        right = hmac.compare_digest(signature(body, key or "nobody's"), signed)
+        right = hmac.compare_digest(signature(body, key or "nobody's").encode(), signed.encode(errors="replace"))
         if key is None or not right:
             raise HeartbeatRefused("the signature does not fit: give both machines the same key, and the box the name it has here")
         if abs(now - heartbeat.sent_at) > MAX_AGE:
-            raise HeartbeatRefused(
-                f"it was sent {now - heartbeat.sent_at:+.0f} s ago by its own clock, and {MAX_AGE:.0f} s are allowed: set the clocks right"
+            raise ClockDiffers(
+                f"it was sent {now - heartbeat.sent_at:+.0f} s ago by its own clock, and {MAX_AGE:.0f} s are allowed: set the clocks right",
+                box=heartbeat.box,
+                seconds=now - heartbeat.sent_at,
             )
         self._forget(now)
         if (heartbeat.box, heartbeat.nonce) in self._seen:
             raise HeartbeatRefused("it was taken before")
-        self._seen[heartbeat.box, heartbeat.nonce] = now
+        self.remember(heartbeat.box, heartbeat.nonce, at=now)
         return heartbeat
+
+    def remember(self, box: str, nonce: str, *, at: float) -> None:
+        """Take one as taken: after a restart, what was kept of those before, the oldest first."""
+        self._seen[box, nonce] = at
 
     def _forget(self, now: float) -> None:
         while self._seen and (len(self._seen) >= _MAX_NONCES or next(iter(self._seen.values())) < now - 2 * MAX_AGE):
@@ -91,10 +103,15 @@ class Verifier:
 def _read(body: bytes) -> Heartbeat:
     try:
         members = json.loads(body)
-        box, nonce, quiet_until = members["box"], members["nonce"], members.get("quiet_until")
-        times = [float(members["sent_at"]), *([] if quiet_until is None else [float(quiet_until)])]
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        box, nonce, sent_at = members["box"], members["nonce"], float(members["sent_at"])
+        quiet_until, quiet_from = _moment(members.get("quiet_until")), _moment(members.get("quiet_from"))
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError):
         raise HeartbeatRefused("it is no heartbeat") from None
-    if not (isinstance(box, str) and isinstance(nonce, str) and nonce and all(map(math.isfinite, times))):
+    moments = (sent_at, quiet_until or 0.0, quiet_from or 0.0)
+    if not (isinstance(box, str) and isinstance(nonce, str) and nonce.isprintable() and nonce and all(map(math.isfinite, moments))):
         raise HeartbeatRefused("it is no heartbeat")
-    return Heartbeat(box=box, sent_at=times[0], nonce=nonce, quiet_until=None if quiet_until is None else times[1])
+    return Heartbeat(box=box, sent_at=sent_at, nonce=nonce, quiet_until=quiet_until, quiet_from=quiet_from)
+
+
+def _moment(value: Any) -> float | None:  # Any: JSON
+    return None if value is None else float(value)

@@ -44,6 +44,7 @@ class Refusal(StrEnum):
     FORGED = "the link was not made by this notifier, or its key was changed"
     EXPIRED = "the link has expired; use the one of a newer message"
     OTHER_PURPOSE = "the link was made for something else"
+    USED = "the link was used already; use the one of a newer message"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ class Level(StrEnum):
 
 
 class Event(StrEnum):
-    """The closed set of `event`; `function` names the robot, receiver or organisation."""
+    """The closed set of `event`; `function` names the robot, receiver, organisation, watcher or box."""
 
     STARTED = "mgeo.notifier.started"
     STOPPED = "mgeo.notifier.stopped"
@@ -38,10 +38,20 @@ class Event(StrEnum):
     ROBOT_CHANGED = "mgeo.notifier.robot.changed"
     DEGRADATION_CHANGED = "mgeo.notifier.degradation.changed"
     TEMPLATE_FAILED = "mgeo.notifier.template.failed"
+    ESCALATED = "mgeo.notifier.escalated"
+    ESCALATION_FAILED = "mgeo.notifier.escalation.failed"
+    ACKNOWLEDGED = "mgeo.notifier.acknowledged"
+    SILENCED = "mgeo.notifier.silenced"
     DEAD_LETTER = "mgeo.notifier.dead_letter"
     WORKER_FAILED = "mgeo.notifier.worker.failed"
     RECONCILING_FAILED = "mgeo.notifier.reconciling.failed"
     RECONCILING_RECOVERED = "mgeo.notifier.reconciling.recovered"
+    WATCHER_FAILED = "mgeo.notifier.watcher.failed"
+    WATCHER_RECOVERED = "mgeo.notifier.watcher.recovered"
+    HEARTBEAT_REFUSED = "mgeo.notifier.heartbeat.refused"
+    BOX_CHANGED = "mgeo.notifier.box.changed"
+    MAINTENANCE_CHANGED = "mgeo.notifier.maintenance.changed"
+    SILENCE_FAILED = "mgeo.notifier.silence.failed"
 
 
 _LEVELS = {
@@ -49,6 +59,11 @@ _LEVELS = {
     Event.STOPPED: Level.INFO,
     Event.STORE_RECOVERED: Level.INFO,
     Event.RECONCILING_RECOVERED: Level.INFO,
+    Event.ACKNOWLEDGED: Level.INFO,
+    Event.SILENCED: Level.INFO,
+    Event.ESCALATION_FAILED: Level.ERROR,
+    Event.WATCHER_RECOVERED: Level.INFO,
+    Event.MAINTENANCE_CHANGED: Level.INFO,
     Event.DEAD_LETTER: Level.ERROR,
     Event.STORE_DEGRADED: Level.ERROR,
     Event.WORKER_FAILED: Level.ERROR,
@@ -74,7 +89,7 @@ class Log:
 
         Args:
             event: what happened.
-            subject: the robot, receiver or organisation.
+            subject: the robot, receiver, organisation, watcher or box.
             words: fixed words on it, such as an outcome or the class of an exception.
         """
         if self._stream is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -14,10 +15,13 @@ if TYPE_CHECKING:
     from datetime import time
 
     from dingtalk.alert import Alert
-    from dingtalk.config import Config, Owner
+    from dingtalk.config import Config, Owner, Person
 
 EVERYONE = "@所有人"
 NOBODY = Mention()
+
+_SHOWN_FIRST = 3
+_SHOWN_LAST = 4
 
 
 class Roll:
@@ -44,18 +48,8 @@ class Roll:
         owner = next((owner for owner in self._owners if _matches(owner, alert)), None)
         if owner is None or not self._calls(owner, alert.severity, over=over, now=now):
             return NOBODY
-        mobiles, user_ids = [], []
-        for person in (self._people[name] for name in owner.people):
-            # One of the two: both would count twice among the fifty.
-            if person.user_id and (by_id or not person.mobile):
-                user_ids.append(person.user_id)
-            else:
-                mobiles.append(person.mobile)
-        return Mention(
-            mobiles=tuple(dict.fromkeys(mobiles)),
-            user_ids=tuple(dict.fromkeys(user_ids)),
-            everyone=owner.everyone and alert.severity is Severity.CRITICAL,
-        )
+        people = union(called(self._people[name], by_id=by_id) for name in owner.people)
+        return replace(people, everyone=owner.everyone and alert.severity is Severity.CRITICAL)
 
     def _calls(self, owner: Owner, severity: Severity, *, over: bool, now: float) -> bool:
         if severity is Severity.NONE or (over and not owner.on_resolved):
@@ -64,6 +58,13 @@ class Roll:
             return True
         moment = datetime.fromtimestamp(now, self._zone).time()
         return not is_within(moment, owner.quiet_from, owner.quiet_until)
+
+
+def called(person: Person, *, by_id: bool = False) -> Mention:
+    """One person; by one of the two, since both would count twice among the fifty."""
+    if person.user_id and (by_id or not person.mobile):
+        return Mention(user_ids=(person.user_id,))
+    return Mention(mobiles=(person.mobile,))
 
 
 def is_within(moment: time, start: time, end: time) -> bool:
@@ -114,3 +115,9 @@ def mention_text(mention: Mention) -> str:
 
 def _matches(owner: Owner, alert: Alert) -> bool:
     return all(alert.labels.get(name) == value for name, value in owner.match.items())
+
+
+def masked(mobile: str) -> str:
+    """A mobile number as strangers see it: `138****8000`."""
+    hidden = max(len(mobile) - _SHOWN_FIRST - _SHOWN_LAST, 0)
+    return f"{mobile[:_SHOWN_FIRST]}{'*' * hidden}{mobile[-_SHOWN_LAST:]}" if hidden else "*" * len(mobile)

@@ -35,6 +35,15 @@ class Result(StrEnum):
     REFUSED = "refused"
     UNAVAILABLE = "unavailable"
     TOO_LARGE = "too_large"
+    HEARTBEAT = "heartbeat"
+
+
+class HeartbeatResult(StrEnum):
+    """How the sending of a heartbeat ended."""
+
+    TAKEN = "taken"
+    REFUSED = "refused"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +125,10 @@ class Metrics:
         self._writable = Gauge("mgeo_notifier_store_writable", "Whether notifications can be stored.", registry=inner)
         self._skew = Gauge("mgeo_notifier_clock_skew_seconds", "Our clock minus DingTalk's.", ["robot"], registry=inner)
         self._escalations = Counter("mgeo_notifier_escalations", "Critical alerts that nobody took in time.", ["step"], registry=inner)
+        self._heartbeats = Counter("mgeo_notifier_heartbeats", "Heartbeats to watchers.", ["watcher", "result"], registry=inner)
+        self._watchdog = Gauge(
+            "mgeo_notifier_watchdog_timestamp_seconds", "When Watchdog came last; 0 before it ever came.", registry=inner
+        )
         self._make_all(config)
 
     def _make_all(self, config: Config) -> None:
@@ -134,6 +147,7 @@ class Metrics:
             (self._depth, [Lane]),
             (self._reconciled, [("firing", "resolved")]),
             (self._escalations, [("rota", "phone")]),
+            (self._heartbeats, [[watcher.name for watcher in config.watchers], HeartbeatResult]),
         )
         for family, values in families:
             for labels in itertools.product(*values):
@@ -171,6 +185,14 @@ class Metrics:
     def escalated(self, step: str) -> None:
         """A critical alert goes on to somebody else; `step` is rota or phone."""
         self._escalations.labels(step).inc()
+
+    def heartbeat(self, watcher: str, result: HeartbeatResult) -> None:
+        """A heartbeat was sent, or not."""
+        self._heartbeats.labels(watcher, result.value).inc()
+
+    def watchdog(self, at: float) -> None:
+        """Watchdog came, at `at` seconds since 1970."""
+        self._watchdog.set(at)
 
     def render(self, status: Status) -> bytes:
         """All of them in Prometheus' text format."""

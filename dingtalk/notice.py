@@ -46,6 +46,17 @@ class Notice(Enum):
     ACKNOWLEDGED = ("AlertAcknowledged", _INFO, "已接手", "{who} 已接手：{what}。")
     SILENCED = ("AlertSilenced", _INFO, "已静默", "{who} 静默 {seconds}：{what}（{reason}）。")
     ESCALATED = ("AlertEscalated", _CRITICAL, "严重告警无人接手", "{what} 已 {seconds}无人接手，请 {who} 处理。")
+    BOX_SILENT = ("BoxSilent", _CRITICAL, "机器失联", "{box} 自 {since} 起没有心跳。请查机器、网络、Prometheus、Alertmanager 和通知器。")
+    BOX_STILL_SILENT = ("BoxStillSilent", _CRITICAL, "机器仍然失联", "{box} 自 {since} 起没有心跳，已 {seconds}。")
+    BOX_CLOCK_WRONG = (
+        "BoxClockWrong",
+        _CRITICAL,
+        "机器失联（时钟不符）",
+        "{box} 自 {since} 起没有可信的心跳：收到过心跳，但它的时钟与本机相差 {seconds}，请校准时钟。",
+    )
+    BOX_BACK = ("BoxBack", _INFO, "机器恢复", "{box} 又有心跳了，失联 {seconds}。")
+    MAINTENANCE_BEGUN = ("MaintenanceBegun", _INFO, "维护开始", "{who} 开始维护，到 {until} 为止不发告警（{reason}）。")
+    MAINTENANCE_ENDED = ("MaintenanceEnded", _INFO, "维护结束", "维护结束（{reason}），恢复告警。")
 
     def __init__(self, english: str, severity: Severity, headline: str, sentence: str) -> None:
         self.english = english

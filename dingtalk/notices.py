@@ -43,14 +43,25 @@ class Notices:
         Raises:
             StoreUnavailable: it cannot be stored.
         """
+        self._outbox.put(self.draft(to, kind, mention=mention, **facts))
+
+    def draft(self, to: str, kind: Notice, *, mention: Mention = NOBODY, **facts: object) -> Draft:
+        """What `say` would store, for what has to be stored together with something else."""
         now = self._clock.unix()
         try:
             part = self._renderer.notice(kind, now=now, mention=mention, **facts)
         except Exception:  # noqa: BLE001 -- a notice is told in any form
             part = BareRenderer().notice(kind, now=now, mention=mention, **facts)
-        self._outbox.put(
-            Draft(receiver=to, group_key=f"notifier:{kind.name}", lane=Lane.CRITICAL, form=Form.NOTICE, parts=(part,), received_at=now)
-        )
+        return Draft(receiver=to, group_key=f"notifier:{kind.name}", lane=Lane.CRITICAL, form=Form.NOTICE, parts=(part,), received_at=now)
+
+    def say_all(self, kind: Notice, *, mention: Mention = NOBODY, **facts: object) -> None:
+        """Say something to every receiver; to one of those that the same robots serve, since they are the same groups.
+
+        Raises:
+            StoreUnavailable: it cannot be stored; a part of them may hear it twice when it is said again.
+        """
+        for receiver in {frozenset(receiver.robots): receiver for receiver in reversed(self._config.receivers)}.values():
+            self.say(receiver.name, kind, mention=mention, **facts)
 
     def say_seldom(self, to: str, kind: Notice, *, pause: float, **facts: object) -> None:
         """Say something unless it was said within `pause` seconds before: what goes on shall not fill the group.

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from dingtalk import plan, quota, rate
-from dingtalk.alert import AlertStatus, Notification
-from dingtalk.errors import PayloadError
 from dingtalk.log import Event
 from dingtalk.metrics import RobotStatus, Status, organisations
 from dingtalk.notice import Notice
-from dingtalk.outbox.rows import NO_ROBOT, Draft, RobotState
-from dingtalk.payload import parse
+from dingtalk.outbox.rows import NO_ROBOT, Draft, MessageState, RobotState
 from dingtalk.plan import Form, Pool, RobotView, Situation
 from dingtalk.quota import Degradation, Usage
-from dingtalk.received import Received
+from dingtalk.received import read
 from dingtalk.renders import BareRenderer
+from dingtalk.traces import MAX_LINKS, NoTraces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,13 +25,16 @@ if TYPE_CHECKING:
     from dingtalk.log import Log
     from dingtalk.metrics import Metrics
     from dingtalk.notices import Notices
-    from dingtalk.outbox.rows import StoredMessage, StoredReceipt
+    from dingtalk.outbox.rows import StoredMessage
     from dingtalk.outbox.store import Outbox
     from dingtalk.part import Part
     from dingtalk.plan import Bundle, Outgoing
     from dingtalk.reach import Reach
+    from dingtalk.received import Received
     from dingtalk.renders import Renders
     from dingtalk.robot_states import RobotStates
+    from dingtalk.trace_ids import TraceIds
+    from dingtalk.traces import Traces
 
 FALLBACK_TRIES = 5
 """Refusals of the fallback channels after which a message without a robot is a dead letter."""
@@ -59,6 +60,7 @@ class Planner:
         renderer: writes messages.
         metrics, log: what it does.
         clock: both clocks.
+        traces: a span for each message that ends here.
     """
 
     def __init__(
@@ -73,7 +75,9 @@ class Planner:
         metrics: Metrics,
         log: Log,
         clock: Clock,
+        traces: Traces | None = None,
     ) -> None:
+        self._traces = traces or NoTraces()
         self._config = config
         self._outbox = outbox
         self._states = states
@@ -103,7 +107,7 @@ class Planner:
         groups, outgoing = self._waiting(), self._outbox.outgoing()
         receivers = {group.receiver for group in groups} | {part.receiver for part in outgoing}
         situation = self._situation(now, busy, steps, receivers)
-        recalled = [bundle for bundle in plan.recalls(outgoing, situation) if self._outbox.recall(bundle)]
+        recalled = [bundle for bundle in plan.recalls(outgoing, situation) if self._recall(bundle, outgoing)]
         # Before anything newer of their groups is told, so that the order holds.
         revived = self._outbox.revive([name for name in situation.pools if not plan.hopeless(name, situation)])
         if recalled or revived:
@@ -145,15 +149,25 @@ class Planner:
             group_key=message.group_key,
             lane=message.lane,
             form=Form.PLAIN,
-            parts=tuple(self._rendered(Form.PLAIN, [[self._received(receipt) for receipt in receipts]], self._clock.unix())),
+            parts=tuple(self._rendered(Form.PLAIN, [[read(receipt) for receipt in receipts]], self._clock.unix())),
             receipts=tuple(receipt.id for receipt in receipts),
             received_at=message.received_at,
         )
 
     def bury(self, message: int, receiver: str, *, outcome: str, detail: str) -> None:
         """Make a dead letter of a message."""
+        buried = self._outbox.message(message) if self._traces.on else None
         self._outbox.bury(message, outcome=outcome, detail=detail)
+        if buried is not None:
+            self._traces.ended(buried, self.behind(buried), state=MessageState.DEAD, robot=buried.robot, attempts=buried.attempts)
         self._log.write(Event.DEAD_LETTER, subject=receiver, words=outcome)
+
+    def behind(self, message: StoredMessage) -> list[TraceIds]:
+        """The spans of what a message tells; none where there are no traces."""
+        if not self._traces.on:
+            return []
+        receipts = self._outbox.receipts_behind(message.bundle, limit=MAX_LINKS)
+        return [receipt.trace for receipt in receipts if receipt.trace is not None]
 
     def status(self) -> Status:
         """How things are.
@@ -174,11 +188,21 @@ class Planner:
             )
         return Status(now=now, depth=self._outbox.depth(), robots=robots, organisations=self._usages(now), writable=self._outbox.writable)
 
+    def _recall(self, bundle: int, outgoing: Sequence[Outgoing]) -> bool:
+        # Attempts that were made name the span of their message, so it is written, though another one tells it.
+        tried = [part.id for part in outgoing if part.bundle == bundle and part.attempts] if self._traces.on else []
+        messages = [message for part in tried if (message := self._outbox.message(part)) is not None]
+        behind = {message.id: self.behind(message) for message in messages}
+        recalled = self._outbox.recall(bundle)
+        for message in messages if recalled else []:
+            self._traces.ended(message, behind[message.id], state=MessageState.MERGED, robot=message.robot, attempts=message.attempts)
+        return recalled
+
     # Writing down.
 
     def _put(self, bundle: Bundle, now: float) -> None:
         receipts = [self._outbox.waiting_receipts(group.receiver, group.group_key) for group in bundle.groups]
-        groups = [[self._received(receipt) for receipt in group] for group in receipts if group]
+        groups = [[read(receipt) for receipt in group] for group in receipts if group]
         if not groups:
             return
         self._outbox.put(
@@ -211,20 +235,6 @@ class Planner:
             self._log.write(Event.TEMPLATE_FAILED, words=why)
             parts = self._bare.plain(flat, now=now)
         return parts
-
-    @staticmethod
-    def _received(receipt: StoredReceipt) -> Received:
-        try:
-            notification = parse(receipt.payload, receiver=receipt.receiver, now=receipt.received_at)
-        except PayloadError:
-            # It was understood when it was stored, by another version of this program.
-            notification = Notification(receiver=receipt.receiver, group_key=f"receipt {receipt.id}", status=AlertStatus.FIRING, alerts=())
-        if receipt.echoes:
-            alerts = tuple(alert for alert in notification.alerts if alert.fingerprint not in receipt.echoes)
-            notification = replace(notification, alerts=alerts)
-        # In a group with others, each late one says so itself.
-        late = bool(notification.alerts) and all(alert.labels.get("late") == "true" for alert in notification.alerts)
-        return Received(notification=notification, received_at=receipt.received_at, late=late, repeat=receipt.repeat)
 
     def _buried(self, part: Outgoing, situation: Situation) -> bool:
         tried = part.fallback_tries >= FALLBACK_TRIES or not self.has_fallback(part.receiver)

@@ -142,8 +142,11 @@ class Reconciler:
         await self._tell(joined([*late, *again]), rules, now)
         for kind, over in (("firing", False), ("resolved", True)):
             self._on_late(kind, sum(one.over is over for one in late))
-        # Those that are left for a later round are then seen from their beginning.
-        await asyncio.to_thread(self._heard.reconciled, min([now, *(one.first for one in young)]))
+        believed = {one.labels for one in heard if one.until is None}
+        ended = [one for one in fired if one.over and one.labels in believed and now - one.last <= 2 * PATIENCE * scale]
+        # What is left for a later round, and what is over but for the word of it, is then seen from its beginning; yet never farther back.
+        left = min([now, *(one.first for one in [*young, *ended])])
+        await asyncio.to_thread(self._heard.reconciled, max(since if until is None else until, left))
         return len(late)
 
     async def _note_kept_back(self, now: float) -> None:

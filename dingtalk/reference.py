@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dingtalk.config import Config, Organisation, Owner, Person, Receiver, Robot, Rota, is_secret
+from dingtalk.config import Box, Config, Organisation, Owner, Person, Receiver, Robot, Rota, Watcher, is_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,8 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[[owners]]", Owner),
     ("[rota]", Rota),
     ("[[organisations]]", Organisation),
+    ("[[watchers]]", Watcher),
+    ("[[boxes]]", Box),
 )
 
 

@@ -48,9 +48,19 @@ class Runbooks:
         return self._texts.get(name)
 
     @property
+    def titles(self) -> dict[str, str]:
+        """What each is about, by its name: its heading without that name."""
+        return {name: _title(name, text) for name, text in self._texts.items()}
+
+    @property
     def first_steps(self) -> dict[str, str]:
         """What each says is to be done, a step a line, without links and code marks."""
         return {name: "\n".join(_steps(text)) for name, text in self._texts.items()}
+
+
+def _title(name: str, text: str) -> str:
+    heading = next((line for line in text.splitlines() if line.startswith("# ")), "")
+    return heading.removeprefix("# ").strip().removeprefix(name).lstrip("：: ")
 
 
 def _steps(text: str) -> Iterator[str]:

@@ -78,6 +78,12 @@ def merge(received: Sequence[Received]) -> Group:
     )
 
 
+def still_firing(notification: Notification) -> list[Alert]:
+    """Its alerts that fire, the most urgent first."""
+    alerts = [alert for alert in notification.alerts if not _next(None, alert, late=False).over]
+    return sorted(alerts, key=lambda alert: _URGENCY[alert.severity])
+
+
 def by_group(received: Sequence[Received]) -> list[list[Received]]:
     """Apart by receiver and group, each in the order of receipt."""
     groups: dict[tuple[str, str], list[Received]] = {}

@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
+from dingtalk.alert import AlertStatus
 from dingtalk.errors import PayloadError, StoreUnavailable
+from dingtalk.heartbeat import WATCHDOG
 from dingtalk.log import Event
 from dingtalk.metrics import Result
 from dingtalk.notice import Notice
 from dingtalk.payload import parse
+from dingtalk.traces import NoTraces
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
     from dingtalk.metrics import Metrics
     from dingtalk.outbox.rows import Accepted
     from dingtalk.outbox.store import Outbox
+    from dingtalk.trace_ids import TraceIds
+    from dingtalk.traces import Receiving, Traces
+    from dingtalk.watch.pulse import Pulse
     from dingtalk.worker import Worker
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -85,8 +91,10 @@ class Webhook:
         guard: who may post.
         outbox: where it is stored.
         worker: is woken.
+        pulse: hears of Watchdog.
         metrics, log: how each call ended.
         clock: both clocks.
+        traces: a span for each call of those who may post.
     """
 
     def __init__(
@@ -96,15 +104,19 @@ class Webhook:
         guard: Guard,
         outbox: Outbox,
         worker: Worker,
+        pulse: Pulse,
         metrics: Metrics,
         log: Log,
         clock: Clock,
+        traces: Traces | None = None,
         max_bytes: int = MAX_BYTES,
     ) -> None:
+        self._traces = traces or NoTraces()
         self._config = config
         self._guard = guard
         self._outbox = outbox
         self._worker = worker
+        self._pulse = pulse
         self._metrics = metrics
         self._log = log
         self._clock = clock
@@ -129,6 +141,12 @@ class Webhook:
         receiver = self._config.receiver(name).name
         if not self._guard.admits(request.headers.get("authorization", "")):
             return self._refused(Result.REFUSED, receiver, self._guard.refusal())
+        with self._traces.receiving(request.headers.get("traceparent", ""), receiver) as receiving:
+            response = await self._admitted(request, name, receiver, receiving)
+            receiving.answered(response.status_code)
+            return response
+
+    async def _admitted(self, request: Request, name: str, receiver: str, receiving: Receiving) -> Response:
         if self._closing:
             return self._unavailable("the notifier is shutting down")
         try:
@@ -138,33 +156,58 @@ class Webhook:
         except (StoreUnavailable, TimeoutError, ClientDisconnect) as error:
             return self._unavailable(str(error) or "the body did not come")
         try:
-            return await self._stored(body, receiver, known=name in self._known)
+            if name == self._config.heartbeat_receiver:
+                return await self._alive(body, receiver)
+            return await self._stored(body, receiver, receiving, known=name in self._known)
         finally:
             self._reading -= len(body)
 
-    async def _stored(self, body: bytes, receiver: str, *, known: bool) -> Response:
+    async def _stored(self, body: bytes, receiver: str, receiving: Receiving, *, known: bool) -> Response:
         try:
-            accepted = await asyncio.to_thread(self._store, body, receiver)
+            accepted = await asyncio.to_thread(self._store, body, receiver, receiving.ids)
         except PayloadError as error:
             return self._refused(Result.REFUSED, receiver, JSONResponse({"error": str(error)}, status_code=400))
         except StoreUnavailable as error:
-            if not self._degraded:
-                self._degraded = True
-                self._log.write(Event.STORE_DEGRADED)
-            return self._unavailable(str(error))
-        if self._degraded:
-            self._degraded = False
-            self._log.write(Event.STORE_RECOVERED)
+            return self._cannot_store(error)
+        self._can_store()
         if accepted.duplicate:
+            receiving.duplicate()
             self._metrics.received(Result.DUPLICATE)
             return JSONResponse({"stored": accepted.id, "duplicate": True})
         self._metrics.received(Result.STORED if known else Result.UNKNOWN_RECEIVER)
         self._worker.wake()
         return JSONResponse({"stored": accepted.id})
 
-    def _store(self, body: bytes, receiver: str) -> Accepted:
+    def _store(self, body: bytes, receiver: str, trace: TraceIds | None) -> Accepted:
         notification = parse(body, receiver=receiver, now=self._clock.unix())
-        return self._outbox.receive(notification, body, replica_window=self._config.replica_window * self._config.scale)
+        return self._outbox.receive(notification, body, replica_window=self._config.replica_window * self._config.scale, trace=trace)
+
+    async def _alive(self, body: bytes, receiver: str) -> Response:
+        """Pass a sign of life on. An end is none, nor does a notifier live that could store no alert."""
+        try:
+            notification = await asyncio.to_thread(parse, body, receiver=receiver, now=self._clock.unix())
+            await asyncio.to_thread(self._outbox.check)
+        except PayloadError as error:
+            return self._refused(Result.REFUSED, receiver, JSONResponse({"error": str(error)}, status_code=400))
+        except StoreUnavailable as error:
+            return self._cannot_store(error)
+        self._can_store()
+        alive = any(alert.name == WATCHDOG and alert.status is AlertStatus.FIRING for alert in notification.alerts)
+        if alive:
+            self._pulse.watchdog()
+        self._metrics.received(Result.HEARTBEAT)
+        return JSONResponse({"heartbeat": alive})
+
+    def _cannot_store(self, error: StoreUnavailable) -> Response:
+        if not self._degraded:
+            self._degraded = True
+            self._log.write(Event.STORE_DEGRADED)
+        return self._unavailable(str(error))
+
+    def _can_store(self) -> None:
+        if self._degraded:
+            self._degraded = False
+            self._log.write(Event.STORE_RECOVERED)
 
     async def _body(self, request: Request) -> bytes:
         """The body; its length is counted in `_reading` when it is returned, and the caller takes it off again."""

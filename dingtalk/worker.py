@@ -15,15 +15,16 @@ from dingtalk.errors import StoreUnavailable
 from dingtalk.log import Event
 from dingtalk.notice import Notice
 from dingtalk.notices import Notices
-from dingtalk.outbox.rows import FALLBACK
+from dingtalk.outbox.rows import FALLBACK, MessageState
 from dingtalk.part import MAX_BODY_BYTES
 from dingtalk.plan import Form
 from dingtalk.planner import Planner
 from dingtalk.reach import Reach
 from dingtalk.robot_states import RobotStates
+from dingtalk.traces import NoTraces
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
 
     from dingtalk.clock import Clock
     from dingtalk.config import Config, Robot
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from dingtalk.plan import Outgoing
     from dingtalk.renders import Renders
     from dingtalk.robot import Sends
+    from dingtalk.trace_ids import TraceIds
+    from dingtalk.traces import Traces
 
 TICK = 1.0
 """Seconds between turns when nothing happens."""
@@ -57,6 +60,7 @@ class Worker:
         fallback: tells elsewhere.
         metrics, log: what it does.
         clock: both clocks.
+        traces: a span for each message and each attempt.
     """
 
     def __init__(
@@ -70,7 +74,9 @@ class Worker:
         metrics: Metrics,
         log: Log,
         clock: Clock,
+        traces: Traces | None = None,
     ) -> None:
+        self._traces = traces or NoTraces()
         self._config = config
         self._outbox = outbox
         self._client = client
@@ -91,6 +97,7 @@ class Worker:
             metrics=metrics,
             log=log,
             clock=clock,
+            traces=self._traces,
         )
         self._busy: set[str] = set()
         # Messages whose attempt is not over, also when the store has them waiting again.
@@ -177,15 +184,29 @@ class Worker:
         body = message.part.with_keyword(robot.keyword)
         size = len(body.body(message.msg_uuid))
         sent = size <= MAX_BODY_BYTES
+        behind = await self._behind(message)
+        began = self._clock.unix()
         if sent:
             answer = await self._client.send(robot, body, message.msg_uuid)
         else:
             answer = Answer(outcome=Outcome.TOO_BIG, detail=f"{size} bytes, not sent")
         self._metrics.attempted(robot.name, answer.outcome, clock_skew=answer.clock_skew)
         self._reach.note(robot.name, answer)
+        self._traces.attempted(message, behind, robot=robot.name, answer=answer, began=began, ended=self._clock.unix())
         step = await self._recorded(lambda: self._record(part, message, robot.name, send, answer, counted=sent and _uses_quota(answer)))
+        if step in {Step.DONE, Step.PLAINLY}:
+            state = MessageState.DELIVERED if step is Step.DONE else MessageState.MERGED
+            self._traces.ended(message, behind, state=state, robot=robot.name, attempts=message.attempts + 1)
         if step is Step.REFUSED:
             await self._refused(message, answer)
+
+    async def _behind(self, message: StoredMessage) -> Sequence[TraceIds]:
+        if not self._traces.on:
+            return ()
+        with contextlib.suppress(StoreUnavailable):
+            # A trace is worth no attempt.
+            return await asyncio.to_thread(self.planner.behind, message)
+        return ()
 
     async def _recorded(self, record: Callable[[], Step]) -> Step | None:
         """Record the end of an attempt. While nothing can be stored this waits, and the robot with it; None when it ends before that."""
@@ -265,7 +286,9 @@ class Worker:
             taken = await self._fallback.send(self._config.receiver(message.receiver).fallbacks, message.part)
         self._metrics.attempted(FALLBACK, Outcome.DELIVERED if taken else Outcome.RETRY)
         if taken:
+            behind = await self._behind(message)
             await asyncio.to_thread(lambda: self._told(message, send=None, robot=FALLBACK))
+            self._traces.ended(message, behind, state=MessageState.DELIVERED, robot=FALLBACK, attempts=message.attempts)
         return taken
 
 

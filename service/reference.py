@@ -87,7 +87,14 @@ def _telemetry() -> Iterator[str]:
     yield "Span status is error for `overloaded`, `timeout` and `error`, unset for the others."
     yield from ("", *_attributes(names.INFERENCE_ATTRIBUTES), f"## Span `{names.BATCH_SPAN}`", "")
     yield "One for every run of the model, in a trace of its own (`trace_id` made from the batch id), with a link to each member."
-    yield from ("", *_attributes(names.BATCH_ATTRIBUTES), "## Metrics", "")
+    yield from ("", *_attributes(names.BATCH_ATTRIBUTES), "## Spans of the notifier", "")
+    yield "One trace from Alertmanager's group to DingTalk's answer, of `service.name` = `mgeo-notifier`: a call of its webhook, in the"
+    yield "trace of its `traceparent` if it brings one; below it each message that tells it; below that each attempt. A message that tells"
+    yield "several calls is in the trace of the first, with links to up to 31 others. What the notifier says of itself has its own trace."
+    yield ""
+    for span, attributes in names.NOTIFIER_SPANS.items():
+        yield from (f"### Span `{span}`", "", *_attributes(attributes))
+    yield from ("## Metrics", "")
     yield "The same series by a scrape of `/metrics` and by OTLP. Every label set stands at 0 before the first request."
     yield from ("", *_metrics(names.METRICS), "### Self-metrics of the OpenTelemetry SDK", "")
     yield "There when an OTLP endpoint is set."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
     from cli.notifier.client import NotifierClient
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="The notifier's TOML file; docs/notifier.md describes it.")]
-Url = Annotated[str, typer.Option(help="Where the notifier listens.")]
+Url = Annotated[str | None, typer.Option(help="Where the notifier listens.", show_default="that of the stack beside it")]
 TokenFile = Annotated[Path | None, typer.Option(help="File with the token of `token_file` in its configuration, when it has one.")]
-DEFAULT_URL = "http://127.0.0.1:8060"
+_DIGEST = re.compile(r"[0-9a-f]{12}")
 
 
 def run(
@@ -120,7 +121,7 @@ def send_test(
 
 def replay(
     message: Annotated[list[int] | None, typer.Argument(help="Numbers of dead letters; all of them when none is given.")] = None,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     token_file: TokenFile = None,
 ) -> None:
     """Send dead letters again: messages that no robot and no other channel took.
@@ -130,7 +131,7 @@ def replay(
       mgeo notifier replay
       mgeo notifier replay 17 18
     """  # noqa: D301 -- see above
-    client = _client(url, token_file)
+    client = notifier_client(url, token_file)
     numbers = message
     if not numbers:
         numbers = [int(each["id"]) for each in client.messages(state="dead")]
@@ -146,21 +147,24 @@ def replay(
 
 
 def status(
-    url: Url = DEFAULT_URL,
+    group: Annotated[str | None, typer.Option(help="Show one group instead, by the twelve characters of its messages.")] = None,
+    url: Url = None,
     token_file: TokenFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a page.")] = False,
 ) -> None:
-    """Show what waits, how each robot is, and how much of the month's quota is used.
+    """Show what waits, how each robot is, and how much of the month's quota is used; or all alerts of one group, and who has it.
 
     \b
     Examples:
       mgeo notifier status
       mgeo notifier status --json
+      mgeo notifier status --group 0f3c9a1b2d4e
     """  # noqa: D301 -- see above
-    from cli.notifier.report import status_text
+    from cli.notifier.report import group_text, status_text
 
-    found = _client(url, token_file).status()
-    print(json.dumps(found, ensure_ascii=False) if as_json else status_text(found), end="\n" if as_json else "")
+    client = notifier_client(url, token_file)
+    found, text = (client.status(), status_text) if group is None else (client.group(group_digest(group)), group_text)
+    print(json.dumps(found, ensure_ascii=False) if as_json else text(found), end="\n" if as_json else "")
 
 
 def simulate(
@@ -182,12 +186,29 @@ def simulate(
     raise typer.Exit(serve(host=host, port=port, config=config, journal=journal, scale=scale))
 
 
-def _client(url: str, token_file: Path | None) -> NotifierClient:
-    from cli.notifier.client import NotifierClient
+def group_digest(text: str) -> str:
+    """What a message names its group with.
 
-    token = None if token_file is None else _token(token_file)
+    Raises:
+        typer.BadParameter: it is something else.
+    """
+    if _DIGEST.fullmatch(text) is None:
+        raise typer.BadParameter(f"{text!r} names no group; copy the twelve characters from its message, such as 0f3c9a1b2d4e")
+    return text
+
+
+def notifier_client(url: str | None, token_file: Path | None) -> NotifierClient:
+    """The API of the notifier that the options name; that of the stack beside us when they name none.
+
+    Raises:
+        typer.BadParameter: the URL is none, or the file cannot be read.
+    """
+    from cli.notifier.running import DEFAULT_URL, notifier_at, notifier_beside
+
     try:
-        return NotifierClient(url, token=token)
+        if url is None and token_file is None:
+            return notifier_beside()
+        return notifier_at(url or DEFAULT_URL, token_file)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 
@@ -200,6 +221,13 @@ def _token(path: Path) -> str:
 
 
 notifier = CommandGroup(
-    help="Tells DingTalk groups what Alertmanager says, and loses nothing.",
+    help="""Tells DingTalk groups what Alertmanager says, and loses nothing.
+
+    \b
+    Examples:
+      mgeo notifier check --config notifier.toml --send
+      mgeo notifier run --config notifier.toml
+      mgeo notifier status
+    """,
     commands={"run": run, "check": check, "send-test": send_test, "replay": replay, "status": status, "simulate": simulate},
 )

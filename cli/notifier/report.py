@@ -16,6 +16,30 @@ def status_text(status: dict[str, Any]) -> str:
     return "\n".join(_lines(status)) + "\n"
 
 
+def group_text(group: dict[str, Any]) -> str:
+    """How a group stands, as the API tells it, for a reader."""
+    return "\n".join(_group_lines(group)) + "\n"
+
+
+def _group_lines(group: dict[str, Any]) -> Iterator[str]:
+    state = "fires" if group["firing"] else "is over"
+    yield f"group {group['group']} of {group['receiver']} {state}; last heard of at {_moment(group['received_at'])}"
+    if group["taken_by"]:
+        yield f"taken by {group['taken_by']} at {_moment(group['taken_at'])}"
+    elif group["waits_since"]:
+        yield f"waits for somebody since {_moment(group['waits_since'])}; asked so far: {group['asked']}"
+    for alert in group["alerts"]:
+        labels = ", ".join(f"{name}={value}" for name, value in sorted(alert["labels"].items()))
+        end = f" until {_moment(alert['ends_at'])}" if alert["ends_at"] else ""
+        line = f"- {'over' if alert['over'] else 'fires'} since {_moment(alert['starts_at'])}{end}: {labels}"
+        # Labels come from outside; a terminal obeys what nobody sees.
+        yield "".join(character if character.isprintable() else " " for character in line)
+
+
+def _moment(unix: float) -> str:
+    return f"{datetime.fromtimestamp(unix, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def _lines(status: dict[str, Any]) -> Iterator[str]:
     queue = status["queue"]
     waiting = queue["critical"] + queue["normal"]

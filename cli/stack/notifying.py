@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from cli.stack.doors import grafana_url
 from cli.stack.probe import Probe
 from cli.stack.process import Process
+from cli.stack.profile import Profile
 from cli.stack.site import is_loopback
 from service import __version__
 
@@ -27,6 +28,10 @@ def notifier(site: Site) -> Process:
     config = settings.notifier_config or site.layout.notifier_config
     # No phone reaches a loopback address, so that messages had better have none.
     public = site.public_url is not None and not is_loopback(urlsplit(site.public_url).hostname or "")
+    environment = {"PYTHONPATH": site.python_path}
+    if site.profile is not Profile.LITE:
+        environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = site.url("collector_grpc_port")
+        environment["OTEL_EXPORTER_OTLP_PROTOCOL"] = "grpc"
     return Process(
         name="notifier",
         argv=(
@@ -44,12 +49,14 @@ def notifier(site: Site) -> Process:
             *((f"--public-url={(site.public_url or '').rstrip('/')}",) if public else ()),
             *((f"--grafana-url={grafana_url(site).rstrip('/')}",) if public and site.grafana else ()),
         ),
-        environment={"PYTHONPATH": site.python_path},
+        environment=environment,
         version=str(__version__),
         origin="this checkout",
         address=site.url("notifier_port"),
         listeners=site.listen("notifier_port"),
         probes=(Probe(url=f"{site.url('notifier_port')}/readyz"),),
+        # Its sends under way, its connections and the last of its traces.
+        stop_grace=30.0,
         advice=f"`mgeo notifier check --config {config}` finds what is wrong with its configuration",
     )
 

@@ -116,5 +116,8 @@ def write_running_instance(site: Site) -> bool:
         for group in groups:
             changed |= group["labels"]["instance"] != found[1]
             group["labels"]["instance"] = found[1]
-        path.write_text(json.dumps(groups, indent=1), encoding="utf-8")
+        # Whole or not at all: Prometheus reads it whenever it changes.
+        fresh = path.with_suffix(".new")
+        fresh.write_text(json.dumps(groups, indent=1), encoding="utf-8")
+        fresh.replace(path)
     return changed

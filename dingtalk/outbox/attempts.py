@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dingtalk.outbox.handling import open_handling
 from dingtalk.outbox.messages import Messages
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Attempts(Messages):
                 "UPDATE message SET state = 'delivered', robot = ?, outcome = 'delivered', detail = '', changed_at = ? WHERE id = ?",
                 (robot, self._clock.unix(), message),
             )
+            open_handling(connection, message, self._clock.unix())
             return self._closed(connection, message)
 
     def postpone(

@@ -128,7 +128,72 @@ def m004_states(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO probe VALUES (0)")
 
 
-def m005_heard(connection: sqlite3.Connection) -> None:
+def m005_handling(connection: sqlite3.Connection) -> None:
+    """Groups by the digest that links and commands name them with, who has taken each, and which links were used."""
+    connection.execute("ALTER TABLE receipt ADD COLUMN digest TEXT NOT NULL DEFAULT ''")
+    # The severity of its most urgent alert that fires; empty when all of it is over.
+    connection.execute("ALTER TABLE receipt ADD COLUMN firing TEXT NOT NULL DEFAULT ''")
+    connection.execute("CREATE INDEX receipt_by_digest ON receipt (digest, id)")
+    connection.execute(
+        """
+        CREATE TABLE handling (          -- a group that fires: who was asked, and who has taken it
+            digest TEXT PRIMARY KEY,
+            receiver TEXT NOT NULL,
+            group_key TEXT NOT NULL,
+            opened_at REAL NOT NULL,
+            asked INTEGER NOT NULL,
+            asked_at REAL NOT NULL,
+            taken_by TEXT,
+            taken_at REAL
+        ) WITHOUT ROWID
+        """,
+    )
+    connection.execute("CREATE INDEX handling_open ON handling (opened_at) WHERE taken_by IS NULL")
+    connection.execute(
+        "CREATE TABLE used_link (hash TEXT PRIMARY KEY, who TEXT NOT NULL, at REAL NOT NULL, expires_at REAL NOT NULL) WITHOUT ROWID",
+    )
+    connection.execute("CREATE INDEX used_link_by_expiry ON used_link (expires_at)")
+
+
+def m006_traces(connection: sqlite3.Connection) -> None:
+    """The span of each receipt, so that what becomes of it joins its trace; empty where there was none."""
+    connection.execute("ALTER TABLE receipt ADD COLUMN trace_id TEXT NOT NULL DEFAULT ''")
+    connection.execute("ALTER TABLE receipt ADD COLUMN span_id TEXT NOT NULL DEFAULT ''")
+    connection.execute("CREATE INDEX send_by_message ON send (message, id)")
+
+
+def m007_watch(connection: sqlite3.Connection) -> None:
+    """The boxes that are watched, the heartbeats that cannot count again, and the maintenance of this box."""
+    connection.execute(
+        """
+        CREATE TABLE box (
+            name TEXT PRIMARY KEY,
+            last_unix REAL,              -- of its last heartbeat
+            silent INTEGER NOT NULL,     -- whether that was said
+            quiet_until REAL,
+            quiet_from REAL
+        ) WITHOUT ROWID
+        """,
+    )
+    connection.execute(
+        "CREATE TABLE heartbeat (box TEXT NOT NULL, nonce TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (box, nonce)) WITHOUT ROWID"
+    )
+    connection.execute("CREATE INDEX heartbeat_by_time ON heartbeat (at)")
+    connection.execute(
+        """
+        CREATE TABLE maintenance (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            starts_at REAL NOT NULL,
+            ends_at REAL NOT NULL,
+            who TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            said INTEGER NOT NULL        -- whether its beginning was
+        )
+        """,
+    )
+
+
+def m008_heard(connection: sqlite3.Connection) -> None:
     """What reconciling knows beyond `told`, and which alerts were told late."""
     connection.execute("CREATE INDEX told_firing ON told (labels, starts_at) WHERE status = 'firing'")
     connection.execute(
@@ -161,7 +226,16 @@ def m005_heard(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE receipt ADD COLUMN echoes TEXT NOT NULL DEFAULT '[]'")
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_receipts, m002_messages, m003_sends, m004_states, m005_heard)
+MIGRATIONS: tuple[Migration, ...] = (
+    m001_receipts,
+    m002_messages,
+    m003_sends,
+    m004_states,
+    m005_handling,
+    m006_traces,
+    m007_watch,
+    m008_heard,
+)
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 
 from dingtalk.alert import REPEATED, Severity
 from dingtalk.errors import StoreUnavailable
+from dingtalk.links import group_digest
+from dingtalk.outbox.handling import end_handling
 from dingtalk.outbox.heard import HeardOf
 from dingtalk.outbox.rows import Accepted, StoredReceipt
 from dingtalk.plan import Lane, WaitingGroup
+from dingtalk.told import still_firing
 
 if TYPE_CHECKING:
     from dingtalk.alert import Notification
+    from dingtalk.trace_ids import TraceIds
 
 MAX_GROUPS = 2_000
 """More groups than a plan can tell; the rest is looked at when these are told."""
@@ -22,8 +26,14 @@ MAX_GROUPS = 2_000
 class Receipts(HeardOf):
     """The table `receipt`, and those that every receipt changes."""
 
-    def receive(self, notification: Notification, payload: bytes, *, replica_window: float) -> Accepted:
+    def receive(self, notification: Notification, payload: bytes, *, replica_window: float, trace: TraceIds | None = None) -> Accepted:
         """Store a notification; the same content within `replica_window` seconds is another replica's and is not stored again.
+
+        Args:
+            notification: what it says.
+            payload: as it came.
+            replica_window: in seconds.
+            trace: the span that received it; None where there is none.
 
         Raises:
             StoreUnavailable: it is not stored; too much waits, or the file cannot be written.
@@ -31,6 +41,8 @@ class Receipts(HeardOf):
         now = self._clock.unix()
         key = notification.content_key
         deflated = zlib.compress(payload, 1)
+        digest = group_digest(notification.receiver, notification.group_key)
+        firing = still_firing(notification)
         with self._writing() as connection:
             if notification.reason != REPEATED:
                 known = connection.execute(
@@ -55,7 +67,7 @@ class Receipts(HeardOf):
             waits = not echoes or self._brings_news(connection, notification, echoes)
             cursor = connection.execute(
                 "INSERT INTO receipt (received_at, receiver, group_key, content_key, severity, repeat, alerts, payload, state, told_at,"
-                " echoes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " echoes, digest, firing, trace_id, span_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     now,
                     notification.receiver,
@@ -68,8 +80,15 @@ class Receipts(HeardOf):
                     "waiting" if waits else "told",
                     None if waits else now,
                     json.dumps(sorted(echoes)),
+                    digest,
+                    firing[0].severity.value if firing else "",
+                    trace.trace_id if trace is not None else "",
+                    trace.span_id if trace is not None else "",
                 ),
             )
+            if not notification.truncated:
+                # Of what Alertmanager left out nobody knows whether it is over.
+                end_handling(connection, digest, firing)
             self._remember(connection, notification, now)
             stored = cursor.lastrowid
             assert stored is not None

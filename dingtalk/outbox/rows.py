@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dingtalk.alert import Severity
+    from dingtalk.escalation import Case
     from dingtalk.part import Part
     from dingtalk.plan import Form, Lane
+    from dingtalk.trace_ids import TraceIds
 
 
 class MessageState(StrEnum):
@@ -58,6 +60,34 @@ class StoredReceipt:
     received_at: float
     repeat: int
     echoes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredGroup:
+    """One group.
+
+    Attributes:
+        digest: names it in links and commands.
+        firing: how urgent the most urgent alert that fires is; None when all of it is over.
+        newest: the last that was received of it.
+        case: who was asked, or has taken it; None when nobody has to.
+    """
+
+    digest: str
+    receiver: str
+    group_key: str
+    firing: Severity | None
+    newest: StoredReceipt
+    case: Case | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsedLink:
+    """A signed link that has counted: its hash, by whom, and when it would have expired in seconds since 1970."""
+
+    hash: str
+    who: str
+    expires_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,3 +167,27 @@ class Depth:
     normal: int = 0
     oldest: float | None = None
     dead: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRow:
+    """One attempt; `outcome` is None while it is under way."""
+
+    id: int
+    robot: str
+    at: float
+    outcome: str | None
+    counted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptRow:
+    """One receipt without its payload; `trace` is None where none was kept."""
+
+    id: int
+    received_at: float
+    severity: str
+    alerts: int
+    repeat: int
+    state: str
+    trace: TraceIds | None

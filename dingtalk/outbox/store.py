@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Self
 
 from dingtalk.errors import StoreUnavailable
 from dingtalk.outbox.attempts import Attempts
+from dingtalk.outbox.boxes import Boxes
 from dingtalk.outbox.file import FILE, LOCK_FILE, connect, lock
+from dingtalk.outbox.groups import Groups
+from dingtalk.outbox.history import History
 from dingtalk.outbox.migrations import migrate
 from dingtalk.outbox.receipts import Receipts
 from dingtalk.outbox.states import States
@@ -49,10 +52,12 @@ _OLD_HEARD_FIRING = "DELETE FROM heard WHERE (labels, since) IN (SELECT labels, 
 _OLD_LATE = """
     DELETE FROM late WHERE (receiver, fingerprint, starts_at) IN (SELECT receiver, fingerprint, starts_at FROM late WHERE at < ? LIMIT ?)
 """
+_OLD_HANDLING = "DELETE FROM handling WHERE digest IN (SELECT digest FROM handling WHERE opened_at < ? LIMIT ?)"
+_OLD_LINKS = "DELETE FROM used_link WHERE hash IN (SELECT hash FROM used_link WHERE expires_at < ? LIMIT ?)"
 _OLD_SENDS = "DELETE FROM send WHERE id IN (SELECT id FROM send WHERE at < ? AND outcome IS NOT NULL LIMIT ?)"
 
 
-class Outbox(Receipts, Attempts, States):
+class Outbox(Receipts, Attempts, Groups, States, Boxes, History):
     """The store of one notifier; made by `open`. Every change is on the disk before its method returns, or the method raises."""
 
     @classmethod
@@ -105,6 +110,8 @@ class Outbox(Receipts, Attempts, States):
                     (_OLD_HEARD_FIRING, now - max(keep, SENDS_KEPT)),
                     (_OLD_LATE, now - HEARD_KEPT),
                     (_OLD_SENDS, now - SENDS_KEPT),
+                    (_OLD_HANDLING, now - max(keep, SENDS_KEPT)),
+                    (_OLD_LINKS, now),
                 )
             )
 

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
+from dingtalk.mention import masked
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dingtalk.simulator.bodies import Body
     from dingtalk.simulator.settings import Member
-
-_SHOWN_FIRST = 3
-_SHOWN_LAST = 4
 
 
 class Ignored(StrEnum):
@@ -97,12 +96,6 @@ def _mention(written: str, *, by_mobile: bool, body: Body, members: Sequence[Mem
     elif room <= 0:
         ignored = Ignored.TOO_MANY
     return Mention(written=written, shown=shown, by_mobile=by_mobile, ignored=ignored)
-
-
-def masked(mobile: str) -> str:
-    """A mobile number as strangers see it: `138****8000`."""
-    hidden = max(len(mobile) - _SHOWN_FIRST - _SHOWN_LAST, 0)
-    return f"{mobile[:_SHOWN_FIRST]}{'*' * hidden}{mobile[-_SHOWN_LAST:]}" if hidden else "*" * len(mobile)
 
 
 def marked(text: str, found: Mentions) -> Markup:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,8 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
+from dingtalk.markdown import render, target
 from dingtalk.simulator.history import Outcome, in_shanghai
-from dingtalk.simulator.markdown import render, target
 from dingtalk.simulator.mentions import Ignored, marked
 
 if TYPE_CHECKING:
@@ -135,5 +136,5 @@ class GroupPage:
 def content(message: Message) -> Markup:
     """The text of a message as the group sees it."""
     if message.msgtype in {"markdown", "actionCard"}:
-        return render(message.text, message.mentions)
+        return render(message.text, partial(marked, found=message.mentions))
     return Markup("<p>{}</p>").format(marked(message.text, message.mentions))

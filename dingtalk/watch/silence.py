@@ -48,12 +48,14 @@ class Box:
         last_unix: seconds since 1970 of its last heartbeat; None before the first.
         silent: a group was told that it is silent.
         quiet_until: seconds since 1970 up to which nothing is said.
+        quiet_from: since when; None for always.
     """
 
     name: str
     last_unix: float | None = None
     silent: bool = False
     quiet_until: float | None = None
+    quiet_from: float | None = None
 
 
 class Vigil:
@@ -81,16 +83,18 @@ class Vigil:
         """What is to be kept."""
         return list(self._boxes.values())
 
-    def heard(self, name: str, *, unix: float, monotonic: float, quiet_until: float | None = None) -> list[Saying]:
+    def heard(
+        self, name: str, *, unix: float, monotonic: float, quiet_until: float | None = None, quiet_from: float | None = None
+    ) -> list[Saying]:
         """Take a heartbeat; says that the box is back when it was silent."""
         box = self._boxes[name]
         self._heard[name] = monotonic
-        self._boxes[name] = replace(box, last_unix=unix, silent=False, quiet_until=quiet_until)
+        self._boxes[name] = replace(box, last_unix=unix, silent=False, quiet_until=quiet_until, quiet_from=quiet_from)
         return [Saying(box=name, word=Word.BACK, since=box.last_unix, at=unix)] if box.silent else []
 
-    def keep_quiet(self, name: str, until: float | None) -> None:
-        """Say nothing of a box before a moment; None to speak again."""
-        self._boxes[name] = replace(self._boxes[name], quiet_until=until)
+    def box(self, name: str) -> Box:
+        """What is known of one."""
+        return self._boxes[name]
 
     def look(self, *, unix: float, monotonic: float) -> list[Saying]:
         """What there is to say now; each silence once, and again after `remind_every`."""
@@ -98,11 +102,12 @@ class Vigil:
 
     def _judge(self, box: Box, unix: float, monotonic: float) -> Saying | None:
         if box.quiet_until is not None:
-            if unix < box.quiet_until:
+            if (box.quiet_from or 0.0) <= unix < box.quiet_until:
                 return None
-            # It has as long after a maintenance as after a heartbeat.
-            self._boxes[box.name] = box = replace(box, quiet_until=None)
-            self._heard[box.name] = max(self._heard[box.name], monotonic)
+            if unix >= box.quiet_until:
+                # It has as long after a maintenance as after a heartbeat.
+                self._boxes[box.name] = box = replace(box, quiet_until=None, quiet_from=None)
+                self._heard[box.name] = max(self._heard[box.name], monotonic)
         if monotonic - self._heard[box.name] < self._silent_after:
             return None
         if box.silent and monotonic - self._said[box.name] < self._remind_every:

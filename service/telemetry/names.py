@@ -137,6 +137,11 @@ SEVERITIES = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 FOLDERS = ("data", "collector", "prometheus", "loki", "jaeger", "alertmanager", "notifier")
 STORES = ("prometheus", "loki", "jaeger")
 
+NOTIFIER_FORMS = ("group", "digest", "plain", "notice")
+NOTIFIER_OUTCOMES = (
+    "delivered", "retry", "throttled", "robot_dead", "content_blocked", "too_big", "over_quota", "misconfigured", "malformed",
+)  # fmt: skip
+
 INFERENCE_ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute(name=REQUEST_ID, type="string", description="Id of the inference; `<request_id>:<index>` for a pair of a batch call."),
     Attribute(name=FUNCTION, type="string", description="What was called: `match`, `match_batch`, or the decorated function's name."),
@@ -197,6 +202,30 @@ BATCH_ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute(name=stage_duration(Stage.TOKENIZE), type="double", description="Seconds to turn the batch's text into tensors."),
     Attribute(name=stage_duration(Stage.INFERENCE), type="double", description="Seconds in the model proper."),
 )
+
+# The notifier writes them, which does not see this package; `dingtalk/names.py` has the same names, and a test compares the two.
+NOTIFIER_SPANS: dict[str, tuple[Attribute, ...]] = {
+    "mgeo.notifier.receive": (
+        Attribute(name="mgeo.notifier.receiver", type="string", description="The receiver that the notification is for."),
+        Attribute(name="mgeo.notifier.duplicate", type="boolean", description="Another replica's, known already; absent on others."),
+        Attribute(name="http.response.status_code", type="int", description="How the call was answered."),
+    ),
+    "mgeo.notifier.deliver": (
+        Attribute(name="mgeo.notifier.message", type="int", description="Number of the message, as its page has it."),
+        Attribute(name="mgeo.notifier.receiver", type="string", description="The receiver."),
+        Attribute(name="mgeo.notifier.form", type="string", description="How it was written.", values=NOTIFIER_FORMS),
+        Attribute(name="mgeo.notifier.lane", type="string", description="Which queue it was in.", values=("critical", "normal")),
+        Attribute(name="mgeo.notifier.state", type="string", description="How it ended.", values=("delivered", "merged", "dead")),
+        Attribute(name="mgeo.notifier.attempts", type="int", description="Attempts by robots."),
+        Attribute(name="mgeo.notifier.robot", type="string", description="The last robot, or `fallback`; absent when there was none."),
+    ),
+    "mgeo.notifier.attempt": (
+        Attribute(name="mgeo.notifier.robot", type="string", description="The robot."),
+        Attribute(name="mgeo.notifier.outcome", type="string", description="What became of it.", values=NOTIFIER_OUTCOMES),
+        Attribute(name="mgeo.notifier.errcode", type="int", description="DingTalk's `errcode`; absent where there was none."),
+        Attribute(name="mgeo.notifier.attempt", type="int", description="Which attempt of the message it was, from 1."),
+    ),
+}
 
 # From 1 ms, geometric where nothing is decided, with 0.8 s (the alert's line) exactly on a boundary, up to three deadlines.
 DURATION_BOUNDARIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 2.5, 5, 10, 30)

@@ -57,7 +57,7 @@ NAMED_BY_OPERATORS = ("mgeo.instance.name", "service.name")
 """Resource attributes that people choose, perhaps in Chinese; a resource alone may carry them."""
 
 _REPLACEMENT = "redacted"
-_SPAN_NAME = r"^(mgeo\\.(inference|batch)|[A-Z_]{1,16}( /[A-Za-z0-9_./{}:-]{0,128})?)$"
+_SPAN_NAME = r"^(mgeo\\.(inference|batch|notifier\\.(receive|deliver|attempt))|[A-Z_]{1,16}( /[A-Za-z0-9_./{}:-]{0,128})?)$"
 _SCOPE_NAME = r"^[A-Za-z0-9_.@/-]{0,128}$"
 # A whole value with one Chinese character in it: no name of ours has one, an address has little else.
 _CHINESE = r"(?s)^.*\p{Han}.*$"
@@ -66,6 +66,7 @@ _CHINESE = r"(?s)^.*\p{Han}.*$"
 def span_and_log_keys() -> list[str]:
     """Every attribute key that spans, span events, log records, their scopes and resources may carry, sorted."""
     ours = {attribute.name for attribute in (*names.INFERENCE_ATTRIBUTES, *names.BATCH_ATTRIBUTES)}
+    ours |= {attribute.name for attributes in names.NOTIFIER_SPANS.values() for attribute in attributes}
     fields = {field.name for field in names.LOG_FIELDS}
     return sorted({*ours, *fields, "event.name", *HTTP_ATTRIBUTES, *RESOURCE_ATTRIBUTES})
 

@@ -119,5 +119,5 @@ def test_the_values_that_no_place_changes_are_the_same() -> None:
         if variable in {"GOMEMLIMIT", "OTEL_EXPORTER_OTLP_PROTOCOL", "MGEO_JAEGER_BASE_PATH", "MGEO_GRAFANA_PORT"}
     }
 
-    assert len(shared) == 4
+    assert len(shared) == 5
     assert {key for key, (compose, native) in shared.items() if compose != native} == set()

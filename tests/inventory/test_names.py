@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from dingtalk import names as notifier_names
+from dingtalk.answer import Outcome as NotifierOutcome
+from dingtalk.outbox.rows import MessageState
+from dingtalk.plan import Form, Lane
 from service.errors import ErrorType, Outcome
 from service.gpu import GpuDevice, GpuSample
 from service.reference import telemetry_page
 from service.surroundings.audit_record import AuditRecord
 from service.surroundings.folders import FolderUsage
-from service.telemetry import names
+from service.telemetry import names, redaction
 from service.telemetry.event import Stage
 from service.telemetry.exposition import Exposition
 from service.telemetry.gauges import (
@@ -156,6 +160,7 @@ def test_names_follow_the_conventions() -> None:
 
     assert [name for name in (*attributes, *metrics) if not re.fullmatch(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+", name)] == []
     assert {name.partition(".")[0] for name in attributes} == {"mgeo", "error", "exception", "code"}
+    assert all(name.startswith("mgeo.notifier.") for name in names.NOTIFIER_SPANS)
     assert {name.partition(".")[0] for name in metrics} == {"mgeo", "hw", "http", "otel", "process", "system"}
 
 
@@ -231,6 +236,32 @@ def test_the_levels_in_use_are_severities() -> None:
     """Every one of them is counted from the start."""
     assert set(LEVELS.values()) <= set(names.SEVERITIES)
     assert set(LEVELS) == set(Outcome)
+
+
+def test_the_notifiers_spans_are_those_of_its_own_table() -> None:
+    """It cannot see this table, and what is missing here the Collector takes off its spans."""
+    assert {span: tuple(a.name for a in attributes) for span, attributes in names.NOTIFIER_SPANS.items()} == notifier_names.SPANS
+
+
+def test_the_closed_sets_of_the_notifiers_spans_are_those_of_its_code() -> None:
+    """A value more there is a value more here."""
+    sets = {a.name: a.values for attributes in names.NOTIFIER_SPANS.values() for a in attributes if a.values}
+
+    assert sets == {
+        notifier_names.FORM: tuple(Form),
+        notifier_names.LANE: tuple(Lane),
+        notifier_names.STATE: (MessageState.DELIVERED, MessageState.MERGED, MessageState.DEAD),
+        notifier_names.OUTCOME: tuple(NotifierOutcome),
+    }
+
+
+def test_the_collector_lets_the_notifiers_spans_through() -> None:
+    """Their names and every attribute; a name that only begins like one is none."""
+    pattern = re.compile(redaction._SPAN_NAME.replace("\\\\", "\\"))
+
+    assert all(pattern.fullmatch(span) for span in notifier_names.SPANS)
+    assert pattern.fullmatch("mgeo.notifier.other") is None
+    assert {name for attributes in notifier_names.SPANS.values() for name in attributes} <= set(redaction.span_and_log_keys())
 
 
 @pytest.fixture(scope="module")

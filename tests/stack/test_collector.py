@@ -8,14 +8,27 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from benchmarks.native_stack import free_ports
 from cli.stack.profile import Profile
 from cli.stack.queue_space import QUEUE_FILES
+from dingtalk import names as notifier_names
+from dingtalk.answer import Answer, Outcome
+from dingtalk.clock import Clock
+from dingtalk.outbox.rows import MessageState, StoredMessage
+from dingtalk.part import Part
+from dingtalk.plan import Form, Lane
+from dingtalk.telemetry import id_generator
+from dingtalk.traces import OtelTraces
 from service.errors import ErrorType
 from tests.deadline import until
 from tests.stack.collector import CONFIGURATION, Collector
@@ -24,6 +37,28 @@ from tests.stack.stores import Stores
 pytestmark = pytest.mark.stack
 
 ADDRESS = "浙江省杭州市西湖区文三路478号"
+MESSAGE = StoredMessage(
+    id=1,
+    bundle=1,
+    number=1,
+    total=1,
+    form=Form.GROUP,
+    receiver="critical",
+    group_key=ADDRESS,
+    lane=Lane.CRITICAL,
+    part=Part(title=ADDRESS, text=ADDRESS),
+    msg_uuid="m1",
+    state=MessageState.DEAD,
+    robot="ops-1",
+    attempts=0,
+    fallback_tries=0,
+    next_attempt_at=0.0,
+    outcome="content_blocked",
+    detail=ADDRESS,
+    received_at=1_770_000_000.0,
+    created_at=1_770_000_000.0,
+    changed_at=1_770_000_001.0,
+)
 STARTED = 1_770_000_000_000_000_000
 
 
@@ -231,6 +266,37 @@ def test_what_is_on_the_list_gets_through_unchanged(collector: Collector, stores
     assert sorted_attributes(stores.logs[0].resource_logs[0]) == sorted_attributes(log_message.resource_logs[0])
 
 
+def test_the_notifiers_spans_get_through_unchanged(collector: Collector, stores: Stores) -> None:
+    """Each kind with every attribute it may have; nothing is taken off, links and status among it."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(
+        resource=Resource.create({"service.name": "mgeo-notifier", "service.instance.id": "i", "mgeo.instance.name": "一号机"}),
+        id_generator=id_generator(),
+        shutdown_on_exit=False,
+    )
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    traces = OtelTraces(provider, clock=Clock())
+    receipts = []
+    for status in (200, 503):
+        with traces.receiving("", "critical") as receiving:
+            receiving.duplicate()
+            receiving.answered(status)
+        receipts.append(receiving.ids)
+    blocked = Answer(outcome=Outcome.CONTENT_BLOCKED, code=430102, detail=ADDRESS)
+    traces.attempted(MESSAGE, receipts, robot="ops-1", answer=blocked, began=1_770_000_000.0, ended=1_770_000_001.0)
+    traces.ended(MESSAGE, receipts, state=MessageState.DEAD, robot="ops-1", attempts=1)
+    sent = encode_spans(exporter.get_finished_spans())
+    provider.shutdown()
+    assert {span.name for span in exporter.get_finished_spans()} == set(notifier_names.SPANS)
+
+    collector.post("traces", sent.SerializeToString())
+    until(lambda: len(spans(stores)) == 4)
+
+    before = {span.span_id: span for span in sent.resource_spans[0].scope_spans[0].spans}
+    assert {each: in_order(span) for each, span in spans(stores).items()} == {each: in_order(span) for each, span in before.items()}
+    assert ADDRESS not in stores.text()
+
+
 def test_a_metric_keeps_only_known_labels(collector: Collector, stores: Stores) -> None:
     """An address as a label's value goes with its label; the point stays."""
     message = ExportMetricsServiceRequest()
@@ -373,6 +439,12 @@ def counted(stores: Stores) -> dict[str, int]:
 
 def str_of(item: object) -> str:
     return item.SerializeToString().decode("utf-8", "replace")
+
+
+def in_order(span: object) -> object:
+    """A span with its attributes in the order of their keys."""
+    span.attributes.sort(key=lambda attribute: attribute.key)
+    return span
 
 
 def sorted_attributes(resource: object) -> object:

@@ -34,3 +34,17 @@ def test_an_empty_address_is_none_and_leaves_that_of_the_file(tmp_path, capsys, 
 
     assert main(["notifier", "run", f"--config={path}", *flag]) == 78
     assert judged in capsys.readouterr().err
+
+
+def test_beside_a_running_stack_its_notifier_is_asked_with_its_token(tmp_path, monkeypatch):
+    """So that the commands in messages work as they stand there; an address that is named gets no token but its own."""
+    from cli.notifier.command import notifier_client
+    from cli.stack.layout import Layout
+
+    monkeypatch.setenv("MGEO_DATA_DIR", str(tmp_path))
+    layout = Layout(tmp_path)
+    layout.notifier_token.parent.mkdir(parents=True)
+    layout.notifier_token.write_text("of the stack\n")
+
+    assert notifier_client(None, None)._client._headers["Authorization"] == "Bearer of the stack"
+    assert "Authorization" not in notifier_client("http://elsewhere:8060", None)._client._headers

@@ -54,6 +54,15 @@ def test_messages_have_links_where_a_phone_can_follow_them():
     assert with_grafana.argv[-2:] == ("--public-url=https://box.example", "--grafana-url=https://box.example/grafana")
 
 
+def test_the_notifiers_traces_go_where_there_is_a_collector():
+    """In the full profile; a stray variable of the caller leads them nowhere else."""
+    full, lite = planned(Profile.FULL)["notifier"], planned()["notifier"]
+    assert full.environment["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://127.0.0.1:4317"
+    assert full.environment["OTEL_EXPORTER_OTLP_PROTOCOL"] == "grpc"
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" not in lite.environment
+    assert "OTEL_" in full.drops
+
+
 def test_the_simulator_keeps_what_its_groups_have_seen():
     """Over a restart of the stack."""
     simulator = planned()["simulator"]

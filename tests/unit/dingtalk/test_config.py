@@ -164,3 +164,39 @@ def test_folders_are_beside_the_configuration(load, tmp_path):
     """Wherever the process was started; an absolute path stays."""
     config = load('templates = "mine"\ndata_dir = "/srv/notifier"\n' + ROBOT + RECEIVER)
     assert (config.templates, str(config.data_dir)) == (tmp_path / "mine", "/srv/notifier")
+
+
+WATCHER = '[[watchers]]\nurl = "https://watch.example:8060"\nkey_file = "watch.key"\nbox = "gpu-1"\n'
+BOX = '[[boxes]]\nname = "gpu-1"\nkey = "0123456789abcdef"\n'
+
+
+def test_watchers_and_boxes_have_keys_that_may_stand_in_files(load):
+    """A watcher is known by its address; secrets do not print."""
+    config = load(ROBOT + RECEIVER + WATCHER + BOX, **{"watch.key": "a key that both have\n"})
+    (watcher,), (box,) = config.watchers, config.boxes
+    assert (watcher.name, watcher.box, watcher.key.get_secret_value()) == ("watch.example:8060", "gpu-1", "a key that both have")
+    assert (box.name, box.receiver, config.silent_after, config.remind_every) == ("gpu-1", "", 300.0, 14_400.0)
+    assert config.heartbeat_receiver == "watchdog"
+    assert "a key that" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (BOX.replace("0123456789abcdef", "short"), "boxes.0.key: a key has at least 16 characters; `openssl rand -hex 32` makes one"),
+        ("silent_after = 60\n", "silent_after: Input should be greater than or equal to 120"),
+        (BOX + BOX, "boxes: the name 'gpu-1' is given twice"),
+        (BOX + 'receiver = "nobody"\n', "box 'gpu-1' names the receiver 'nobody', which is none of [[receivers]]"),
+        (WATCHER + WATCHER, "watchers: the name 'watch.example:8060' is given twice"),
+        (WATCHER.replace("https://watch.example:8060", "watch.example"), "url is no address of a watcher"),
+        (WATCHER.replace("https://", "ftp://"), "url is no address of a watcher"),
+        (WATCHER.replace("8060", "8060/?a=b"), "url is no address of a watcher"),
+        ('[[receivers]]\nname = "watchdog"\nrobots = ["ops"]\n', "receiver 'watchdog' would hear nothing, since it is heartbeat_receiver"),
+    ],
+)
+def test_faults_of_watching_are_named(load, text, said):
+    """With the fix; never with the key."""
+    words = faults(load, text + ROBOT + RECEIVER, **{"watch.key": "a key that both have\n"})
+    assert said in words
+    assert "short" not in words
+    assert "a key that both" not in words

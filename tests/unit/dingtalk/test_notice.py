@@ -24,6 +24,9 @@ FACTS = {
     "template": "group.md.j2",
     "who": "张三",
     "what": "HighLatency · gpu-01",
+    "box": "gpu-1",
+    "since": "02:58:10",
+    "until": "11:00:00",
 }
 
 
@@ -54,6 +57,21 @@ def said(kind, mention=NOBODY, **facts):
             Notice.SILENCED,
             "### 🔵 提示：已静默（AlertSilenced）\n\n03:03:10 张三 静默 10 分钟：HighLatency · gpu-01（token is not exist）。",
         ),
+        (
+            Notice.BOX_SILENT,
+            "### 🔴 严重：机器失联（BoxSilent）\n\n03:03:10 gpu-1 自 02:58:10 起没有心跳。请查机器、网络、Prometheus、Alertmanager 和通知器。",
+        ),
+        (Notice.BOX_STILL_SILENT, "### 🔴 严重：机器仍然失联（BoxStillSilent）\n\n03:03:10 gpu-1 自 02:58:10 起没有心跳，已 10 分钟。"),
+        (
+            Notice.BOX_CLOCK_WRONG,
+            "### 🔴 严重：机器失联（时钟不符）（BoxClockWrong）\n\n03:03:10 gpu-1 自 02:58:10 起没有可信的心跳：收到过心跳，但它的时钟与本机相差 10 分钟，请校准时钟。",
+        ),
+        (Notice.BOX_BACK, "### 🔵 提示：机器恢复（BoxBack）\n\n03:03:10 gpu-1 又有心跳了，失联 10 分钟。"),
+        (
+            Notice.MAINTENANCE_BEGUN,
+            "### 🔵 提示：维护开始（MaintenanceBegun）\n\n03:03:10 张三 开始维护，到 11:00:00 为止不发告警（token is not exist）。",
+        ),
+        (Notice.MAINTENANCE_ENDED, "### 🔵 提示：维护结束（MaintenanceEnded）\n\n03:03:10 维护结束（token is not exist），恢复告警。"),
     ],
 )
 def test_a_notice_reads(kind, text):

@@ -27,6 +27,7 @@ def test_every_entry_has_its_line_with_words_and_secrets_are_marked():
         "| `link_key`",
         "| `fallbacks`",
         "| `phone`",
+        "| `key`",
     }
 
 
@@ -46,3 +47,14 @@ def test_the_example_of_the_docs_is_a_configuration(tmp_path):
     (tmp_path / "ops.token").write_text("0123")
     (tmp_path / "ops.secret").write_text("SEC0")
     assert [receiver.name for receiver in load_config(tmp_path / "notifier.toml").receivers] == ["critical", "warning"]
+
+
+def test_the_examples_of_watching_are_configurations(tmp_path):
+    """Of both machines; the box's entry is added to a notifier's configuration."""
+    watch, box = (part.partition("   ```")[0] for part in (ROOT / "docs/notifier-watch.md").read_text().split("```toml\n")[1:])
+    for name in ("ops.token", "ops.secret", "watch.token", "gpu-1.key"):
+        (tmp_path / name).write_text("0123456789abcdef")
+    path = tmp_path / "notifier.toml"
+    path.write_text("\n".join(line.removeprefix("   ") for line in (watch + box).splitlines()))
+    config = load_config(path)
+    assert [one.name for one in config.boxes] == [one.box for one in config.watchers] == ["gpu-1"]

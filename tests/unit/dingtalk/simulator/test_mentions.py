@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dingtalk.mention import masked
 from dingtalk.simulator.bodies import AtRequest, Body
-from dingtalk.simulator.mentions import Mentions, marked, masked, mentions
+from dingtalk.simulator.mentions import Mentions, marked, mentions
 from dingtalk.simulator.settings import Member
 
 MEMBERS = (

@@ -87,10 +87,22 @@ def test_a_maintenance_is_over_with_the_first_heartbeat_that_does_not_speak_of_i
     night.after(60).beat()
     assert night.after(300).look() == [("gpu-1", Word.SILENT, START + 60)]
     night.beat()
-    night.vigil.keep_quiet("gpu-1", START + 9000)
+    night.beat(quiet_until=START + 9000)
     assert night.after(400).look() == []
-    night.vigil.keep_quiet("gpu-1", None)
-    assert night.look() == [("gpu-1", Word.SILENT, START + 360)]
+    night.beat(quiet_until=None)
+    assert night.after(300).look() == [("gpu-1", Word.SILENT, START + 760)]
+
+
+def test_a_maintenance_that_is_planned_is_quiet_in_its_time_alone(night):
+    """A box that dies before it is dead; one that is off when it begins is not spoken of, and has its time after its end."""
+    night.beat(quiet_from=START + 1000, quiet_until=START + 2000)
+    assert night.after(300).look() == [("gpu-1", Word.SILENT, START)]
+    night.beat(quiet_from=START + 1000, quiet_until=START + 2000)
+    night.after(650).beat(quiet_from=START + 1000, quiet_until=START + 2000)
+    assert night.after(300).look() == []
+    assert night.after(800).look() == []
+    assert night.after(299).look() == []
+    assert night.after(1).look() == [("gpu-1", Word.SILENT, START + 950)]
 
 
 def test_a_watcher_that_starts_again_knows_what_it_said():

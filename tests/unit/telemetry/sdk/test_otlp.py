@@ -263,7 +263,7 @@ def test_forked_workers_are_instances_of_their_own(received: Any, tmp_path: Path
     exported = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint,
         "OTEL_EXPORTER_OTLP_PROTOCOL": received.protocol,
-        "OTEL_METRIC_EXPORT_INTERVAL": "20",
+        "OTEL_METRIC_EXPORT_INTERVAL": "200",
     }
     subprocess.run([sys.executable, "-c", FORKING], cwd=tmp_path, env=environ | exported, timeout=60, check=True)
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dingtalk.markdown import allowed_link, render, target
 from dingtalk.simulator.bodies import AtRequest, Body
-from dingtalk.simulator.markdown import allowed_link, render, target
-from dingtalk.simulator.mentions import Mentions, mentions
+from dingtalk.simulator.mentions import Mentions, marked, mentions
 
 TAGS = {"h1", "h2", "h3", "h4", "h5", "h6", "p", "br", "blockquote", "strong", "em", "a", "span", "ul", "ol", "li"}
 ATTRIBUTES = {("a", "href"), ("a", "rel"), ("span", "class"), ("ol", "start")}
@@ -31,7 +32,7 @@ class Elements(HTMLParser):
 
 
 def html(text: str, who: Mentions | None = None) -> str:
-    return str(render(text, who or Mentions())).strip()
+    return str(render(text, partial(marked, found=who or Mentions()))).strip()
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 
-from dingtalk.simulator.mentions import Mentions, marked
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from markdown_it.renderer import RendererHTML
     from markdown_it.token import Token
@@ -21,14 +19,19 @@ _RULES = ("heading", "blockquote", "list", "emphasis", "link", "image", "newline
 _SCHEMES = {"http", "https", "dingtalk", "mailto", "tel"}
 
 
-def render(text: str, found: Mentions) -> Markup:
-    """Headings, quotes, bold, italic, links, images by their names, lists; a line ends where two blanks precede its end."""
+def render(text: str, mark: Callable[[str], Markup] = escape) -> Markup:
+    """Headings, quotes, bold, italic, links, images by their names, lists; a line ends where two blanks precede its end.
+
+    Args:
+        text: as it is sent.
+        mark: makes HTML of a piece of plain text; it escapes, and may mark the @s.
+    """
     parser = MarkdownIt("zero").enable(list(_RULES))
     parser.validateLink = allowed_link  # type: ignore[method-assign]  # the library's own way to choose the links
     parser.add_render_rule("text", _text)
     parser.add_render_rule("image", _image)
     parser.add_render_rule("link_open", _link_open)
-    return Markup(parser.render(text, {"mentions": found}))  # noqa: S704 -- every rule that prints text escapes it
+    return Markup(parser.render(text, {"mark": mark}))  # noqa: S704 -- every rule that prints text escapes it
 
 
 def allowed_link(url: str) -> bool:
@@ -51,9 +54,7 @@ def target(url: str) -> str:
 
 
 def _text(_self: RendererHTML, tokens: Sequence[Token], index: int, _options: OptionsDict, env: EnvType) -> str:
-    found = env["mentions"]
-    assert isinstance(found, Mentions)
-    return str(marked(tokens[index].content, found))
+    return str(env["mark"](tokens[index].content))
 
 
 def _image(_self: RendererHTML, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType) -> str:

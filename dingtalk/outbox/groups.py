@@ -1,0 +1,170 @@
+"""Groups as people meet them: by their digest, with what was received of each and who has taken it."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+from dingtalk.alert import Severity
+from dingtalk.errors import LinkRefused
+from dingtalk.escalation import Case
+from dingtalk.links import Refusal, group_digest
+from dingtalk.outbox.messages import Messages
+from dingtalk.outbox.rows import StoredGroup, StoredReceipt
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+    from typing import Any
+
+    from dingtalk.outbox.rows import Draft, UsedLink
+
+_CASE = "receiver, group_key, opened_at, asked, asked_at, taken_by, taken_at"
+
+
+class Groups(Messages):
+    """The tables `handling` and `used_link`, and receipts by the digest of their group."""
+
+    def group(self, digest: str) -> StoredGroup | None:
+        """What is known of a group; None when nothing of it is kept."""
+        with self._read() as connection:
+            row = connection.execute(
+                "SELECT id, receiver, payload, received_at, repeat, group_key, firing FROM receipt"
+                " WHERE digest = ? ORDER BY id DESC LIMIT 1",
+                (digest,),
+            ).fetchone()
+            return (
+                None
+                if row is None
+                else StoredGroup(
+                    digest=digest,
+                    receiver=row[1],
+                    group_key=row[5],
+                    firing=Severity(row[6]) if row[6] else None,
+                    newest=_receipt(row),
+                    case=_case_of(connection, digest),
+                )
+            )
+
+    def receipts_of_group(
+        self, digest: str, *, before: int | None = None, limit: int = 50, alerts: int = 2_000
+    ) -> tuple[list[StoredReceipt], bool]:
+        """What was received of a group, the newest first, and whether there is more.
+
+        Args:
+            digest: of the group.
+            before: an id to go on from.
+            limit: most receipts.
+            alerts: most alerts in all of them; one receipt is given whatever it has.
+        """
+        with self._read() as connection:
+            sizes = connection.execute(
+                "SELECT id, alerts FROM receipt WHERE digest = ? AND id < ? ORDER BY id DESC LIMIT ?",
+                (digest, before if before is not None else 1 << 62, limit + 1),
+            ).fetchall()
+            chosen: list[int] = []
+            room = alerts
+            for number, size in sizes[:limit]:
+                room -= size
+                if chosen and room < 0:
+                    break
+                chosen.append(number)
+            rows = [
+                connection.execute("SELECT id, receiver, payload, received_at, repeat FROM receipt WHERE id = ?", (number,)).fetchone()
+                for number in chosen
+            ]
+        return [_receipt(row) for row in rows], len(chosen) < len(sizes)
+
+    def take(self, digest: str, by: str, *, says: Draft | None, link: UsedLink | None = None) -> tuple[Case, bool] | None:
+        """Somebody takes a group: who was first keeps it. None when nothing of the group fires any more.
+
+        Args:
+            digest: of the group.
+            by: who.
+            says: what is told when this one was the first.
+            link: by which it came; it counts once, but nobody is refused who only asks for what has happened.
+
+        Returns:
+            The case as it stands, and whether this one was the first.
+
+        Raises:
+            LinkRefused: the link was used before, for an alert that is over since.
+        """
+        now = self._clock.unix()
+        with self._writing() as connection:
+            row = connection.execute(
+                "SELECT receiver, group_key, firing FROM receipt WHERE digest = ? ORDER BY id DESC LIMIT 1", (digest,)
+            ).fetchone()
+            if row is None or not row[2]:
+                return None
+            before = _case_of(connection, digest) or Case.opened(row[0], row[1], now)
+            case = before.taken(by, now)
+            if case == before:
+                return case, False
+            if link is not None and not _use(connection, link, now):
+                raise LinkRefused(Refusal.USED)
+            connection.execute(
+                f"INSERT OR REPLACE INTO handling (digest, {_CASE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 -- ours
+                (digest, *_columns(case)),
+            )
+            if says is not None:
+                self._put(connection, says)
+        return case, True
+
+    def cases(self) -> list[Case]:
+        """The critical groups that nobody has taken yet, those first that wait longest."""
+        with self._read() as connection:
+            rows = connection.execute(f"SELECT {_CASE} FROM handling WHERE taken_by IS NULL ORDER BY opened_at").fetchall()  # noqa: S608
+        return [_case(row) for row in rows]
+
+    def asked(self, before: Case, after: Case, *, says: Draft | None = None) -> bool:
+        """Note that somebody is asked, and tell it; False when the group was taken, or is over, or somebody else was asked meanwhile."""
+        digest = group_digest(before.receiver, before.group_key)
+        with self._writing() as connection:
+            changed = connection.execute(
+                "UPDATE handling SET asked = ?, asked_at = ? WHERE digest = ? AND asked = ? AND opened_at = ? AND taken_by IS NULL",
+                (after.asked, after.asked_at, digest, before.asked, before.opened_at),
+            ).rowcount
+            if changed and says is not None:
+                self._put(connection, says)
+        return bool(changed)
+
+    def link_used(self, link_hash: str) -> bool:
+        """Whether a link has counted already."""
+        with self._read() as connection:
+            return connection.execute("SELECT 1 FROM used_link WHERE hash = ?", (link_hash,)).fetchone() is not None
+
+    def use_link(self, link: UsedLink) -> bool:
+        """Let a link count; False when it has already."""
+        with self._writing() as connection:
+            return _use(connection, link, self._clock.unix())
+
+    def release_link(self, link: UsedLink) -> None:
+        """What a link was used for did not come about: it may be used again."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM used_link WHERE hash = ?", (link.hash,))
+
+
+def _use(connection: sqlite3.Connection, link: UsedLink, now: float) -> bool:
+    return bool(
+        connection.execute(
+            "INSERT OR IGNORE INTO used_link (hash, who, at, expires_at) VALUES (?, ?, ?, ?)", (link.hash, link.who, now, link.expires_at)
+        ).rowcount
+    )
+
+
+def _case_of(connection: sqlite3.Connection, digest: str) -> Case | None:
+    row = connection.execute(f"SELECT {_CASE} FROM handling WHERE digest = ?", (digest,)).fetchone()  # noqa: S608 -- ours
+    return None if row is None else _case(row)
+
+
+def _case(row: Sequence[Any]) -> Case:  # Any: columns
+    return Case(receiver=row[0], group_key=row[1], opened_at=row[2], asked=row[3], asked_at=row[4], taken_by=row[5], taken_at=row[6])
+
+
+def _columns(case: Case) -> tuple[object, ...]:
+    return case.receiver, case.group_key, case.opened_at, case.asked, case.asked_at, case.taken_by, case.taken_at
+
+
+def _receipt(row: Sequence[Any]) -> StoredReceipt:  # Any: columns
+    return StoredReceipt(id=row[0], receiver=row[1], payload=zlib.decompress(row[2]), received_at=row[3], repeat=row[4])

@@ -1,0 +1,1 @@
+"""The notifier's own pages: queue, robots, quota, messages, runbooks."""
