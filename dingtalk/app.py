@@ -14,7 +14,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from dingtalk.alertmanager import Alertmanager
+from dingtalk.alertmanager import Alertmanager, stack_http_client
 from dingtalk.boot import this_boot
 from dingtalk.clock import Clock
 from dingtalk.fallback import AppriseFallback
@@ -30,6 +30,7 @@ from dingtalk.people.desk import Desk, NoSilences
 from dingtalk.people.escalations import Escalations
 from dingtalk.people.link_pages import LinkPages
 from dingtalk.people.page import Page
+from dingtalk.reconciling import Reconciling
 from dingtalk.robot import RobotClient, robot_http_client
 from dingtalk.runbooks import Runbooks
 from dingtalk.status import StatusApi
@@ -72,6 +73,7 @@ def create_app(
     client: Sends,
     fallback: Fallback,
     store: Outbox,
+    reconciling: Reconciling | None = None,
     metrics: Metrics | None = None,
     log: Log | None = None,
     http: httpx.AsyncClient | None = None,
@@ -91,6 +93,7 @@ def create_app(
         client: sends.
         fallback: tells elsewhere.
         store: the outbox.
+        reconciling: finds what was missed, while the application runs.
         metrics: made here when they are not given.
         log: writes nothing when it is not given.
         http: calls Alertmanager and watchers; made and closed here when it is not given.
@@ -151,7 +154,7 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:  # noqa: ARG001 -- Starlette passes it
         delivering = asyncio.create_task(worker.run())
         escalating = asyncio.create_task(escalations.run())
-        looking = [asyncio.create_task(one.run()) for one in (upkeep, lookout) if one is not None]
+        looking = [asyncio.create_task(one.run()) for one in (upkeep, lookout, reconciling) if one is not None]
         try:
             yield
         finally:
@@ -287,7 +290,7 @@ async def _serve(
     traces: Traces,
     listener: socket.socket | None,
 ) -> None:
-    async with robot_http_client() as http:
+    async with robot_http_client() as http, stack_http_client() as stack:
         app = create_app(
             config,
             clock=clock,
@@ -295,10 +298,11 @@ async def _serve(
             client=RobotClient(http, clock=clock),
             fallback=fallback,
             store=store,
+            reconciling=Reconciling.configured(config, stack, store=store, metrics=metrics, log=log, clock=clock),
             metrics=metrics,
             log=log,
             links=links,
-            silences=Alertmanager(config.alertmanager_url, http),
+            silences=Alertmanager(config.alertmanager_url, stack),
             traces=traces,
             http=http,
         )

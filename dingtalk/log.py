@@ -44,6 +44,8 @@ class Event(StrEnum):
     SILENCED = "mgeo.notifier.silenced"
     DEAD_LETTER = "mgeo.notifier.dead_letter"
     WORKER_FAILED = "mgeo.notifier.worker.failed"
+    RECONCILING_FAILED = "mgeo.notifier.reconciling.failed"
+    RECONCILING_RECOVERED = "mgeo.notifier.reconciling.recovered"
     WATCHER_FAILED = "mgeo.notifier.watcher.failed"
     WATCHER_RECOVERED = "mgeo.notifier.watcher.recovered"
     HEARTBEAT_REFUSED = "mgeo.notifier.heartbeat.refused"
@@ -56,6 +58,7 @@ _LEVELS = {
     Event.STARTED: Level.INFO,
     Event.STOPPED: Level.INFO,
     Event.STORE_RECOVERED: Level.INFO,
+    Event.RECONCILING_RECOVERED: Level.INFO,
     Event.ACKNOWLEDGED: Level.INFO,
     Event.SILENCED: Level.INFO,
     Event.ESCALATION_FAILED: Level.ERROR,

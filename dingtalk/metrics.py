@@ -118,6 +118,10 @@ class Metrics:
         )
         self._templates = Counter("mgeo_notifier_template_failures", "Messages told in the bare form.", registry=inner)
         self._reconciled = Counter("mgeo_notifier_reconciled", "Alerts that were missed and are told late.", ["kind"], registry=inner)
+        self._reconciling_failed = Counter("mgeo_notifier_reconciling_failures", "Comparisons that could not be made.", registry=inner)
+        self._reconciled_at = Gauge(
+            "mgeo_notifier_reconciled_timestamp_seconds", "When what fired was last compared with what was told; 0 before.", registry=inner
+        )
         self._writable = Gauge("mgeo_notifier_store_writable", "Whether notifications can be stored.", registry=inner)
         self._skew = Gauge("mgeo_notifier_clock_skew_seconds", "Our clock minus DingTalk's.", ["robot"], registry=inner)
         self._escalations = Counter("mgeo_notifier_escalations", "Critical alerts that nobody took in time.", ["step"], registry=inner)
@@ -167,9 +171,16 @@ class Metrics:
         """A message could not be written as it should look."""
         self._templates.inc()
 
-    def reconciled(self, kind: str) -> None:
-        """An alert that was missed is told late; `kind` is firing or resolved."""
-        self._reconciled.labels(kind).inc()
+    def reconciled(self, kind: str, count: int = 1) -> None:
+        """Alerts that were missed are told late; `kind` is firing or resolved."""
+        self._reconciled.labels(kind).inc(count)
+
+    def reconciling_ended(self, at: float | None) -> None:
+        """A comparison was made, at a moment in seconds since 1970; None when it could not be."""
+        if at is None:
+            self._reconciling_failed.inc()
+        else:
+            self._reconciled_at.set(at)
 
     def escalated(self, step: str) -> None:
         """A critical alert goes on to somebody else; `step` is rota or phone."""

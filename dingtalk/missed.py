@@ -7,7 +7,9 @@ the annotations, and an end some minutes ahead: silences, routes and inhibitions
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 LATE = "late"
 STARTED_AT = "started_at"
 ENDED_AT = "ended_at"
+"""Annotations of a late alert: when it truly began, and ended, in seconds since 1970 or as RFC 3339."""
 _OWN = frozenset({"__name__", "alertstate", LATE})
 
 Labels = frozenset[tuple[str, str]]
@@ -136,3 +139,27 @@ def late_alert(episode: Episode, annotations: Mapping[str, str], *, now: float, 
         starts_at=episode.first,
         ends_at=now + ahead,
     )
+
+
+def joined(episodes: Iterable[Episode]) -> list[Episode]:
+    """One for each alert, from its first beginning to its newest state: Alertmanager keeps one of each, and would choose."""
+    by_labels: dict[Labels, Episode] = {}
+    for one in sorted(episodes, key=lambda episode: episode.last):
+        known = by_labels.get(one.labels)
+        by_labels[one.labels] = one if known is None else replace(one, first=min(known.first, one.first), over=known.over and one.over)
+    return list(by_labels.values())
+
+
+def moment(text: str) -> float | None:
+    """Seconds since 1970 that an annotation names; None for what is no time, and for a time without a zone."""
+    try:
+        unix = float(text)
+    except ValueError:
+        pass
+    else:
+        return unix if math.isfinite(unix) else None
+    try:
+        read = datetime.fromisoformat(text.strip())
+        return read.timestamp() if read.tzinfo else None
+    except (ValueError, OverflowError):
+        return None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dingtalk.alert import AlertStatus, Notification
 from dingtalk.errors import PayloadError
+from dingtalk.missed import LATE
 from dingtalk.payload import parse
 
 if TYPE_CHECKING:
@@ -36,5 +37,8 @@ def read(receipt: StoredReceipt) -> Received:
     except PayloadError:
         # It was understood when it was stored, by another version of this program.
         notification = Notification(receiver=receipt.receiver, group_key=f"receipt {receipt.id}", status=AlertStatus.FIRING, alerts=())
-    late = any(alert.labels.get("late") == "true" for alert in notification.alerts)
+    if receipt.echoes:
+        notification = replace(notification, alerts=tuple(one for one in notification.alerts if one.fingerprint not in receipt.echoes))
+    # In a group with others, each late one says so itself.
+    late = bool(notification.alerts) and all(alert.labels.get(LATE) == "true" for alert in notification.alerts)
     return Received(notification=notification, received_at=receipt.received_at, late=late, repeat=receipt.repeat)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Protocol
 
-from dingtalk.missed import labels_of, late_alert, missed
+from dingtalk.alert import Severity
+from dingtalk.missed import LATE, Heard, joined, labels_of, late_alert, missed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from dingtalk.missed import Episode, Heard, Labels, LateAlert
+    from dingtalk.missed import Episode, Labels, LateAlert
     from dingtalk.prometheus import Rules
 
 EVERY = 60.0
@@ -17,6 +19,12 @@ PATIENCE = 360.0
 """Seconds that an alert may take on its own way: it waits for its group, and Alertmanager tries again after its group interval."""
 AHEAD = 300.0
 """Seconds until the end of an alert that is told late: long enough for Alertmanager to tell it, at its first try or the next."""
+SETTLE = 90.0
+"""Seconds that one may still be on its way after its end: Alertmanager goes on trying to tell it for as long as its group interval."""
+SETTLE_LEAST = 12.0
+"""Alertmanager tries for ten seconds, however short its group interval is."""
+TRIES = 3
+"""How often Alertmanager is told of one that does not come from there; where nothing is routed here, nothing ever comes."""
 FARTHEST = 86_400.0
 """Seconds that are looked back at most; who was away longer is told of the last day."""
 _OVERLAP = 120.0
@@ -47,14 +55,26 @@ class TakesAlerts(Protocol):
 
 
 class HeardStore(Protocol):
-    """Keeps which alerts were heard of; survives the process."""
+    """Keeps which alerts were heard of; survives the process. Blocking."""
 
     def heard_since(self, since: float) -> Sequence[Heard]:
         """The alerts that ended after a moment, or fire as far as is known."""
         ...
 
-    def hear(self, labels: Labels, *, since: float, at: float, until: float | None = None) -> None:
-        """Note that an alert was heard of: that it began at `since`, and has ended at `until` or fires."""
+    def kept_back(self, heard: Sequence[Heard]) -> None:
+        """Note alerts that Alertmanager keeps back, for the time that it does; each has an end."""
+        ...
+
+    def note(self, episodes: Sequence[Episode], *, at: float, posted: bool) -> None:
+        """Note times that alerts fired as known, and whether they have yet to come from Alertmanager."""
+        ...
+
+    def posted(self, *, before: float, tries: int) -> Sequence[Episode]:
+        """What Alertmanager was told before a moment, fewer times than `tries`, and has not come from there."""
+        ...
+
+    def arrived(self, labels: Sequence[Labels]) -> None:
+        """What was posted of these alerts need not come any more."""
         ...
 
     def reconciled_until(self) -> float | None:
@@ -94,6 +114,7 @@ class Reconciler:
         self._unix = unix
         self._on_late = on_late
         self._scale = scale
+        self._kept_since: dict[Labels, float] = {}
 
     async def run_once(self) -> int:
         """Compare, and tell what was missed; how many that were.
@@ -103,32 +124,55 @@ class Reconciler:
             StoreUnavailable: what was heard cannot be read or noted.
         """
         now, scale = self._unix(), self._scale
-        for labels in await self._alertmanager.suppressed():
-            # Heard of for this moment only: whether it still fires when nothing keeps it back any more, the next round sees.
-            self._heard.hear(labels_of(labels), since=now, at=now, until=now)
-        until = self._heard.reconciled_until()
-        since = max((now if until is None else until) - (_OVERLAP + PATIENCE) * scale, now - FARTHEST)
+        settle = max(SETTLE * scale, SETTLE_LEAST)
+        await self._note_kept_back(now)
+        until = await asyncio.to_thread(self._heard.reconciled_until)
+        since = max((now if until is None else until) - (_OVERLAP + PATIENCE) * scale - settle, now - FARTHEST)
         rules = await self._prometheus.rules()
         fired = await self._prometheus.fired(since, now, step=rules.interval)
-        heard = [one for one in self._heard.heard_since(since - PATIENCE * scale) if _name(one.labels) in rules.annotations]
+        heard = [one for one in await asyncio.to_thread(self._heard.heard_since, since - PATIENCE * scale) if _is_ours(one.labels, rules)]
         late = missed(fired, heard, now=now, patience=PATIENCE * scale)
         if until is None:
             # A notifier that never compared cannot have missed what was over before it was there.
-            self._note([one for one in late if one.over], now)
+            await asyncio.to_thread(self._heard.note, [one for one in late if one.over], at=now, posted=False)
             late = [one for one in late if not one.over]
-        if late:
-            await self._alertmanager.tell(
-                [late_alert(one, rules.annotations.get(_name(one.labels), {}), now=now, ahead=AHEAD * scale) for one in late]
-            )
-        self._note(late, now)
+        young = [one for one in late if one.over and now - one.last <= settle]
+        late = joined(one for one in late if one not in young)
+        again = await asyncio.to_thread(self._heard.posted, before=now - (AHEAD + PATIENCE) * scale, tries=TRIES)
+        await self._tell(joined([*late, *again]), rules, now)
         for kind, over in (("firing", False), ("resolved", True)):
             self._on_late(kind, sum(one.over is over for one in late))
-        self._heard.reconciled(now)
+        believed = {one.labels for one in heard if one.until is None}
+        ended = [one for one in fired if one.over and one.labels in believed and now - one.last <= 2 * PATIENCE * scale]
+        # What is left for a later round, and what is over but for the word of it, is then seen from its beginning; yet never farther back.
+        left = min([now, *(one.first for one in [*young, *ended])])
+        await asyncio.to_thread(self._heard.reconciled, max(since if until is None else until, left))
         return len(late)
 
-    def _note(self, known: Sequence[Episode], now: float) -> None:
-        for one in known:
-            self._heard.hear(one.labels, since=one.first, at=now, until=one.last if one.over else None)
+    async def _note_kept_back(self, now: float) -> None:
+        kept: list[Labels] = []
+        copies: list[Labels] = []
+        for labels in await self._alertmanager.suppressed():
+            (copies if labels.get(LATE) == "true" else kept).append(labels_of(labels))
+        self._kept_since = {labels: self._kept_since.get(labels, now) for labels in kept}
+        if kept:
+            # For this time only: whether it still fires when nothing keeps it back any more, a later round sees.
+            heard = [Heard(labels=labels, since=since, at=now, until=now) for labels, since in self._kept_since.items()]
+            await asyncio.to_thread(self._heard.kept_back, heard)
+        if copies:
+            await asyncio.to_thread(self._heard.arrived, copies)
+
+    async def _tell(self, late: Sequence[Episode], rules: Rules, now: float) -> None:
+        if late:
+            await self._alertmanager.tell(
+                [late_alert(one, rules.annotations.get(_name(one.labels), {}), now=now, ahead=AHEAD * self._scale) for one in late]
+            )
+            await asyncio.to_thread(self._heard.note, late, at=now, posted=True)
+
+
+def _is_ours(labels: Labels, rules: Rules) -> bool:
+    """Whether Prometheus is asked for it; of others it cannot say that they are over."""
+    return _name(labels) in rules.annotations and dict(labels).get("severity") != Severity.NONE.value
 
 
 def _name(labels: Labels) -> str:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dingtalk.alert import Alert, AlertStatus, Notification, Severity
+from dingtalk.missed import ENDED_AT, LATE, STARTED_AT, moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dingtalk.received import Received
 
-LATE_LABEL = "late"
-ENDED_AT = "ended_at"
-"""Annotation of an alert whose end was missed: when that was, in seconds since 1970 or as RFC 3339."""
 
 _URGENCY = {severity: rank for rank, severity in enumerate(Severity)}
 
@@ -101,7 +98,10 @@ def urgency(told: Told) -> tuple[bool, int, float, str, str]:
 
 
 def _next(before: Told | None, alert: Alert, *, late: bool) -> Told:
-    late = late or alert.labels.get(LATE_LABEL) == "true" or alert.annotations.get(LATE_LABEL) == "true"
+    late = late or alert.labels.get(LATE) == "true" or alert.annotations.get(LATE) == "true"
+    # Alertmanager joins alerts that overlap, and then has the beginning of another one.
+    if late and (began := moment(alert.annotations.get(STARTED_AT, ""))) is not None:
+        alert = replace(alert, starts_at=began)
     # An end that was missed comes as an alert that still fires for some minutes, since Alertmanager tells of no other.
     missed_end = late and ENDED_AT in alert.annotations
     firing = alert.status is AlertStatus.FIRING and not missed_end
@@ -109,18 +109,6 @@ def _next(before: Told | None, alert: Alert, *, late: bool) -> Told:
         alert=alert,
         over=not firing,
         began=firing or (before is not None and before.began),
-        ended_at=None if firing else _moment(alert.annotations[ENDED_AT]) if missed_end else alert.ends_at,
+        ended_at=None if firing else moment(alert.annotations[ENDED_AT]) if missed_end else alert.ends_at,
         late=late,
     )
-
-
-def _moment(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        moment = datetime.fromisoformat(text.strip())
-        return moment.timestamp() if moment.tzinfo else None
-    except (ValueError, OverflowError):
-        return None

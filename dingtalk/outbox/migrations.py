@@ -112,15 +112,15 @@ def m004_states(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TABLE organisation (name TEXT PRIMARY KEY, step INTEGER NOT NULL)")
     connection.execute(
         """
-        CREATE TABLE told (              -- the last that Alertmanager told of each alert
+        CREATE TABLE told (              -- the last that Alertmanager told of each time an alert fired
             receiver TEXT NOT NULL,
             fingerprint TEXT NOT NULL,
             status TEXT NOT NULL,
             starts_at REAL NOT NULL,
             ends_at REAL,
-            labels TEXT NOT NULL,        -- JSON
+            labels TEXT NOT NULL,        -- JSON, sorted
             at REAL NOT NULL,
-            PRIMARY KEY (receiver, fingerprint)
+            PRIMARY KEY (receiver, fingerprint, starts_at)
         ) WITHOUT ROWID
         """,
     )
@@ -193,6 +193,39 @@ def m007_watch(connection: sqlite3.Connection) -> None:
     )
 
 
+def m008_heard(connection: sqlite3.Connection) -> None:
+    """What reconciling knows beyond `told`, and which alerts were told late."""
+    connection.execute("CREATE INDEX told_firing ON told (labels, starts_at) WHERE status = 'firing'")
+    connection.execute(
+        """
+        CREATE TABLE heard (             -- alerts that were kept back, told late, or over before there was a notifier
+            labels TEXT NOT NULL,        -- JSON, sorted, without `late`
+            since REAL NOT NULL,
+            at REAL NOT NULL,
+            until REAL,                  -- NULL while it fires
+            posts INTEGER NOT NULL,      -- how often it was posted to Alertmanager without having come from there
+            PRIMARY KEY (labels, since)
+        ) WITHOUT ROWID
+        """,
+    )
+    connection.execute("CREATE INDEX heard_posted ON heard (at) WHERE posts > 0")
+    connection.execute(
+        """
+        CREATE TABLE late (              -- alerts marked `late` that came from Alertmanager
+            receiver TEXT NOT NULL,
+            fingerprint TEXT NOT NULL,
+            starts_at REAL NOT NULL,     -- when the alert that was missed began
+            over INTEGER NOT NULL,       -- whether its end came too
+            at REAL NOT NULL,
+            PRIMARY KEY (receiver, fingerprint, starts_at)
+        ) WITHOUT ROWID
+        """,
+    )
+    connection.execute("CREATE TABLE reconciled (until REAL NOT NULL)")
+    # JSON: fingerprints of its late alerts that an earlier receipt brought already.
+    connection.execute("ALTER TABLE receipt ADD COLUMN echoes TEXT NOT NULL DEFAULT '[]'")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     m001_receipts,
     m002_messages,
@@ -201,6 +234,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     m005_handling,
     m006_traces,
     m007_watch,
+    m008_heard,
 )
 
 

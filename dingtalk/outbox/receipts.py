@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 from dingtalk.alert import REPEATED, Severity
 from dingtalk.errors import StoreUnavailable
 from dingtalk.links import group_digest
-from dingtalk.outbox.file import OutboxFile
 from dingtalk.outbox.handling import end_handling
-from dingtalk.outbox.rows import Accepted, AlertTold, StoredReceipt
+from dingtalk.outbox.heard import HeardOf
+from dingtalk.outbox.rows import Accepted, StoredReceipt
 from dingtalk.plan import Lane, WaitingGroup
 from dingtalk.told import still_firing
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from dingtalk.alert import Notification
     from dingtalk.trace_ids import TraceIds
 
@@ -25,8 +23,8 @@ MAX_GROUPS = 2_000
 """More groups than a plan can tell; the rest is looked at when these are told."""
 
 
-class Receipts(OutboxFile):
-    """The tables `receipt` and `told`."""
+class Receipts(HeardOf):
+    """The table `receipt`, and those that every receipt changes."""
 
     def receive(self, notification: Notification, payload: bytes, *, replica_window: float, trace: TraceIds | None = None) -> Accepted:
         """Store a notification; the same content within `replica_window` seconds is another replica's and is not stored again.
@@ -64,9 +62,12 @@ class Receipts(OutboxFile):
             # An older Alertmanager gives no reason; then the same content as before is a repetition.
             repeats = notification.reason == REPEATED or (not notification.reason and before is not None and before[1] == key)
             repeat = 1 + (before[0] if before is not None else 0) if repeats else 0
+            echoes = self._echoes(connection, notification)
+            # Nothing but the end of what was told late, with its end: it is told already.
+            waits = not echoes or self._brings_news(connection, notification, echoes)
             cursor = connection.execute(
-                "INSERT INTO receipt (received_at, receiver, group_key, content_key, severity, repeat, alerts, payload, state,"
-                " digest, firing, trace_id, span_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?, ?, ?)",
+                "INSERT INTO receipt (received_at, receiver, group_key, content_key, severity, repeat, alerts, payload, state, told_at,"
+                " echoes, digest, firing, trace_id, span_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     now,
                     notification.receiver,
@@ -74,8 +75,11 @@ class Receipts(OutboxFile):
                     key,
                     notification.severity.value,
                     repeat,
-                    len(notification.alerts),
+                    len(notification.alerts) - len(echoes),
                     deflated,
+                    "waiting" if waits else "told",
+                    None if waits else now,
+                    json.dumps(sorted(echoes)),
                     digest,
                     firing[0].severity.value if firing else "",
                     trace.trace_id if trace is not None else "",
@@ -88,26 +92,8 @@ class Receipts(OutboxFile):
             self._remember(connection, notification, now)
             stored = cursor.lastrowid
             assert stored is not None
-        self._waiting += 1
+        self._waiting += int(waits)
         return Accepted(id=stored)
-
-    @staticmethod
-    def _remember(connection: sqlite3.Connection, notification: Notification, now: float) -> None:
-        connection.executemany(
-            "INSERT OR REPLACE INTO told VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    notification.receiver,
-                    alert.fingerprint,
-                    alert.status.value,
-                    alert.starts_at,
-                    alert.ends_at,
-                    json.dumps(dict(alert.labels), ensure_ascii=False),
-                    now,
-                )
-                for alert in notification.alerts
-            ],
-        )
 
     def check(self) -> None:
         """Write something small.
@@ -173,12 +159,19 @@ class Receipts(OutboxFile):
     def _receipts(self, condition: str, values: tuple[object, ...]) -> list[StoredReceipt]:
         with self._read() as connection:
             rows = connection.execute(
-                f"SELECT id, receiver, payload, received_at, repeat FROM receipt WHERE {condition} ORDER BY id",  # noqa: S608 -- ours
+                f"SELECT id, receiver, payload, received_at, repeat, echoes FROM receipt WHERE {condition} ORDER BY id",  # noqa: S608 -- ours
                 values,
             ).fetchall()
         return [
-            StoredReceipt(id=row_id, receiver=receiver, payload=zlib.decompress(payload), received_at=received_at, repeat=repeat)
-            for row_id, receiver, payload, received_at, repeat in rows
+            StoredReceipt(
+                id=row_id,
+                receiver=receiver,
+                payload=zlib.decompress(payload),
+                received_at=received_at,
+                repeat=repeat,
+                echoes=frozenset(json.loads(echoes)),
+            )
+            for row_id, receiver, payload, received_at, repeat, echoes in rows
         ]
 
     def leave_unsaid(self, receiver: str, group_key: str) -> int:
@@ -190,23 +183,6 @@ class Receipts(OutboxFile):
             ).rowcount
         self._waiting = max(0, self._waiting - count)
         return count
-
-    def told(self) -> list[AlertTold]:
-        """The last that Alertmanager told of each alert."""
-        with self._read() as connection:
-            rows = connection.execute("SELECT receiver, fingerprint, status, starts_at, ends_at, labels, at FROM told").fetchall()
-        return [
-            AlertTold(
-                receiver=receiver,
-                fingerprint=fingerprint,
-                status=status,
-                starts_at=starts_at,
-                ends_at=ends_at,
-                labels=json.loads(labels),
-                at=at,
-            )
-            for receiver, fingerprint, status, starts_at, ends_at, labels, at in rows
-        ]
 
     def last_received_at(self) -> float | None:
         """When the newest receipt came, in seconds since 1970."""

@@ -52,13 +52,14 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredReceipt:
-    """One receipt; `payload` as it came."""
+    """One receipt; `payload` as it came. `echoes` are fingerprints of late alerts in it that an earlier receipt told already."""
 
     id: int
     receiver: str
     payload: bytes
     received_at: float
     repeat: int
+    echoes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +139,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertTold:
-    """The last that Alertmanager told of one alert."""
+    """The last that Alertmanager told of one time an alert fired."""
 
     receiver: str
     fingerprint: str

@@ -15,6 +15,7 @@ from dingtalk.outbox.history import History
 from dingtalk.outbox.migrations import migrate
 from dingtalk.outbox.receipts import Receipts
 from dingtalk.outbox.states import States
+from dingtalk.reconcile import FARTHEST
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 SENDS_KEPT = 62 * 86_400.0
 """Longer than the month that is counted."""
+HEARD_KEPT = FARTHEST + 86_400.0
+"""A day longer than reconciling looks back."""
 _PURGED_AT_ONCE = 1_000
 _OLD_RECEIPTS = """
     DELETE FROM receipt WHERE id IN (SELECT id FROM receipt WHERE state IN ('told', 'unsaid') AND received_at < ? LIMIT ?)
@@ -36,10 +39,18 @@ _OLD_BUNDLES = """
         AND NOT EXISTS (SELECT 1 FROM message WHERE message.bundle = bundle.id) LIMIT ?)
 """
 _OLD_RESOLVED = """
-    DELETE FROM told WHERE (receiver, fingerprint) IN (SELECT receiver, fingerprint FROM told WHERE status = 'resolved' AND at < ? LIMIT ?)
+    DELETE FROM told WHERE (receiver, fingerprint, starts_at) IN
+        (SELECT receiver, fingerprint, starts_at FROM told WHERE status = 'resolved' AND at < ? LIMIT ?)
 """
 _OLD_FIRING = """
-    DELETE FROM told WHERE (receiver, fingerprint) IN (SELECT receiver, fingerprint FROM told WHERE at < ? LIMIT ?)
+    DELETE FROM told WHERE (receiver, fingerprint, starts_at) IN (SELECT receiver, fingerprint, starts_at FROM told WHERE at < ? LIMIT ?)
+"""
+_OLD_HEARD = """
+    DELETE FROM heard WHERE (labels, since) IN (SELECT labels, since FROM heard WHERE until IS NOT NULL AND max(until, at) < ? LIMIT ?)
+"""
+_OLD_HEARD_FIRING = "DELETE FROM heard WHERE (labels, since) IN (SELECT labels, since FROM heard WHERE at < ? LIMIT ?)"
+_OLD_LATE = """
+    DELETE FROM late WHERE (receiver, fingerprint, starts_at) IN (SELECT receiver, fingerprint, starts_at FROM late WHERE at < ? LIMIT ?)
 """
 _OLD_HANDLING = "DELETE FROM handling WHERE digest IN (SELECT digest FROM handling WHERE opened_at < ? LIMIT ?)"
 _OLD_LINKS = "DELETE FROM used_link WHERE hash IN (SELECT hash FROM used_link WHERE expires_at < ? LIMIT ?)"
@@ -95,6 +106,9 @@ class Outbox(Receipts, Attempts, Groups, States, Boxes, History):
                     (_OLD_RESOLVED, now - keep),
                     # Alertmanager repeats what fires, so what it does not name for so long is gone without an end.
                     (_OLD_FIRING, now - max(keep, SENDS_KEPT)),
+                    (_OLD_HEARD, now - HEARD_KEPT),
+                    (_OLD_HEARD_FIRING, now - max(keep, SENDS_KEPT)),
+                    (_OLD_LATE, now - HEARD_KEPT),
                     (_OLD_SENDS, now - SENDS_KEPT),
                     (_OLD_HANDLING, now - max(keep, SENDS_KEPT)),
                     (_OLD_LINKS, now),

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 WATCHDOG = "watchdog"
 RECEIVERS = (Severity.CRITICAL.value, Severity.WARNING.value, Severity.INFO.value, WATCHDOG)
+LATE = "late"
+"""The label of an alert that the notifier posts because nobody was told of it in time."""
 TARGETS = "targets"
 """The folder with the receivers' addresses and the token, beside the configuration."""
 
@@ -88,6 +90,7 @@ def _receivers(targets: str) -> Iterator[str]:
 def _inhibitions() -> Iterator[str]:
     yield ""
     yield "# One cause, one message. The table is prometheus/alerting/inhibition.py."
+    yield "# What was missed is posted by the notifier with the label late, when it may be over: it speaks for nothing that fires now."
     yield "inhibit_rules:"
     for rule in INHIBITIONS:
         yield from _inhibition(rule)
@@ -97,5 +100,4 @@ def _inhibition(rule: Inhibition) -> Iterable[str]:
     yield f"  # {rule.why}"
     yield f"  - source_matchers: ['alertname=\"{rule.source}\"']"
     yield f"    target_matchers: ['alertname=~\"{'|'.join(sorted(rule.targets))}\"']"
-    if rule.equal:
-        yield f"    equal: [{', '.join(rule.equal)}]"
+    yield f"    equal: [{', '.join((*rule.equal, LATE))}]"

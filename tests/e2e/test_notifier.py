@@ -47,6 +47,8 @@ def config(tmp_path, robots, unused_port):
 port = {unused_port}
 data_dir = "{tmp_path / "data"}"
 allowed_hosts = ["127.0.0.1"]
+prometheus_url = ""
+alertmanager_url = ""
 [[robots]]
 name = "r1"
 token_file = "token"

@@ -55,11 +55,12 @@ class Alertmanager:
         body = [{"labels": labels, "startsAt": (now - timedelta(minutes=1)).isoformat(), **ends} for labels in alerts]
         assert httpx.post(f"{self.url}/api/v2/alerts", json=body, trust_env=False).status_code == 200
 
-    def inhibited(self) -> dict[tuple[str, str], bool]:
-        """Whether each alert it knows is inhibited, by name and instance."""
+    def inhibited(self, **labels: str) -> dict[tuple[str, str], bool]:
+        """Whether each alert it knows, or each with these labels, is inhibited, by name and instance."""
         return {
             (alert["labels"]["alertname"], alert["labels"].get("instance", "")): bool(alert["status"]["inhibitedBy"])
             for alert in httpx.get(f"{self.url}/api/v2/alerts", trust_env=False).json()
+            if all(alert["labels"].get(name, "") == value for name, value in labels.items())
         }
 
 

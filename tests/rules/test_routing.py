@@ -172,6 +172,21 @@ def test_one_cause_sends_one_message(rule: Inhibition, alertmanager: Alertmanage
 
 
 @pytest.mark.stack
+def test_what_is_told_late_speaks_for_what_is_told_late(alertmanager: Alertmanager) -> None:
+    """It may be over, so it silences nothing that fires now."""
+    late = [{**labelled(name, "late-place"), "late": "true"} for name in ("WorkerStuck", "QueueBacklog")]
+    now = labelled("QueueBacklog", "late-place")
+    alertmanager.post(*late, now)
+    try:
+        until(lambda: alertmanager.inhibited(late="true").get(("QueueBacklog", "late-place")))
+
+        assert alertmanager.inhibited(late="true")["WorkerStuck", "late-place"] is False
+        assert alertmanager.inhibited(late="")["QueueBacklog", "late-place"] is False
+    finally:
+        alertmanager.post(*late, now, resolved=True)
+
+
+@pytest.mark.stack
 def test_the_notifier_is_called_at_its_address_with_the_token(alertmanager: Alertmanager) -> None:
     """Firing, then resolved; the address and the token come from the files beside the configuration."""
     one = labelled("HighLatency", "a-place")

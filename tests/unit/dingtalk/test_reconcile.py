@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
+from contextlib import closing
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dingtalk.alert import Alert, AlertStatus, Notification
+from dingtalk.boot import Boot
 from dingtalk.errors import UpstreamFailed
 from dingtalk.missed import episodes, labels_of
+from dingtalk.outbox.store import Outbox
 from dingtalk.prometheus import Rules
-from dingtalk.reconcile import Reconciler
+from dingtalk.reconcile import AHEAD, Reconciler
+from tests.notifier import Time
 from tests.unit.dingtalk.heard import MemoryHeard
 
 STEP = 10.0
@@ -22,13 +29,15 @@ RULES = Rules(interval=STEP, annotations={"A": {"summary": "of A"}, "B": {}})
 class World:
     """Alerts that fire at times, a Prometheus that remembers them, an Alertmanager that is told late ones."""
 
-    def __init__(self):
+    def __init__(self, heard=None):
         self.now = 100_000.0
         self.moments = {}
         self.silenced = []
+        self.suppressed_copies = []
         self.told = []
         self.broken = False
-        self.heard = MemoryHeard()
+        self.delivers = True
+        self.heard = heard or MemoryHeard()
         self.late = []
         self.reconciler = Reconciler(
             prometheus=self, alertmanager=self, heard=self.heard, unix=lambda: self.now, on_late=lambda *one: self.late.append(one)
@@ -50,7 +59,7 @@ class World:
         ]
 
     async def suppressed(self):
-        return [{"alertname": name} for name in self.silenced]
+        return [{"alertname": name} for name in self.silenced] + [{"alertname": name, "late": "true"} for name in self.suppressed_copies]
 
     async def tell(self, alerts):
         self.told += alerts
@@ -68,9 +77,36 @@ class World:
             self.now += STEP
             for name in names:
                 self.fire(name)
+            if self.delivers:
+                self.heard.arrived([labels_of(one.labels) for one in self.told])
             if reconciling and self.now >= due:
                 due += every
                 self.reconcile()
+
+
+class StoredHeard:
+    """The outbox, with what comes from Alertmanager as its receipts."""
+
+    def __init__(self, outbox, time):
+        self.outbox = outbox
+        self.time = time
+
+    def __getattr__(self, name):
+        """All else is the outbox's own."""
+        return getattr(self.outbox, name)
+
+    def hear(self, labels, *, since, at, until=None):
+        self.time.now = at
+        ended = until is not None
+        one = Alert(
+            status=AlertStatus.RESOLVED if ended else AlertStatus.FIRING,
+            labels=dict(labels),
+            starts_at=since,
+            ends_at=until,
+            fingerprint=repr(sorted(labels)),
+        )
+        notification = Notification(receiver="main", group_key="g", status=one.status, alerts=(one,))
+        self.outbox.receive(notification, b"", replica_window=0.0)
 
 
 @pytest.fixture
@@ -183,6 +219,63 @@ def test_what_alertmanager_did_not_take_is_told_the_next_time(world):
     assert len(world.told) == 1
 
 
+def test_what_ended_a_moment_ago_may_be_on_its_way(world):
+    """Alertmanager still tries to tell it; after that it is told late, with its whole length."""
+    began = world.now + STEP
+    world.run(1800.0, "A", reconciling=False)
+    ended = world.now
+    world.run(30.0, reconciling=False)
+    world.reconcile()
+    assert world.told == []
+    world.run(300.0)
+    assert [(one.annotations["started_at"], one.annotations["ended_at"]) for one in world.told] == [(f"{began:.0f}", f"{ended:.0f}")]
+
+
+def test_what_fired_twice_is_told_as_one(world):
+    """From its first beginning to its last end: Alertmanager keeps one alert of the same labels."""
+    began = world.now + STEP
+    world.run(60.0, "A", reconciling=False)
+    world.run(600.0, reconciling=False)
+    world.run(60.0, "A", reconciling=False)
+    ended = world.now
+    world.run(1800.0, reconciling=False)
+    world.run(1800.0)
+    assert [(one.annotations["started_at"], one.annotations["ended_at"]) for one in world.told] == [(f"{began:.0f}", f"{ended:.0f}")]
+
+
+def test_what_does_not_come_from_alertmanager_is_posted_again_a_few_times(world):
+    """It forgets what it has not told when it is restarted; where it tells it to somebody else, nothing ever comes."""
+    world.delivers = False
+    world.run(300.0, "A", reconciling=False)
+    world.run(600.0, reconciling=False)
+    world.run(600.0)
+    assert len(world.told) == 1
+    world.run(7200.0)
+    assert [one.labels["alertname"] for one in world.told] == ["A"] * 3
+    assert len({one.annotations["ended_at"] for one in world.told}) == 1
+    assert [one for one in world.late if one[1]] == [("resolved", 1)]
+
+
+def test_what_is_told_late_and_kept_back_by_a_silence_is_not_posted_again(world):
+    """The silence is meant for it too."""
+    world.delivers = False
+    world.run(300.0, "A", reconciling=False)
+    world.run(600.0, reconciling=False)
+    world.reconcile()
+    world.suppressed_copies = ["A"]
+    world.run(120.0)
+    world.suppressed_copies = []
+    world.run(7200.0)
+    assert len(world.told) == 1
+
+
+def test_an_alert_of_severity_none_is_never_missed(world):
+    """Prometheus is not asked for it, so it cannot say that it is over."""
+    world.heard.hear(labels_of({"alertname": "A", "severity": "none"}), since=world.now, at=world.now)
+    world.run(3600.0)
+    assert world.told == []
+
+
 # Shorter than three evaluations is no pause.
 PHASE = st.tuples(st.integers(3, 90), st.booleans(), st.booleans())
 
@@ -191,10 +284,25 @@ PHASE = st.tuples(st.integers(3, 90), st.booleans(), st.booleans())
 @given(phases=st.lists(PHASE, min_size=1, max_size=8))
 def test_every_end_is_heard_of_or_told_late_and_never_twice(phases):
     """Phases of so many evaluations, in which the alert fires or not, and the notifier is up or not."""
-    world = World()
+    live_through(phases, World())
+
+
+@settings(max_examples=10, deadline=None)
+@given(phases=st.lists(PHASE, min_size=1, max_size=8))
+def test_the_outbox_remembers_it_alike(phases):
+    """On disk."""
+    time = Time()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(Outbox.open(Path(folder), clock=time.clock, boot=Boot(id="boot"), max_queue=100_000)) as outbox,
+    ):
+        live_through(phases, World(StoredHeard(outbox, time)))
+
+
+def live_through(phases, world):
     world.run(600.0)
     began = heard = None
-    unheard = []
+    unheard, resolved = [], []
     for steps, fires, up in [*phases, (200, False, True)]:
         for _ in range(steps):
             world.run(STEP, *(["A"] if fires else []), reconciling=False)
@@ -207,6 +315,7 @@ def test_every_end_is_heard_of_or_told_late_and_never_twice(phases):
             if not fires and began is not None and (up or not heard):
                 if heard:
                     world.hear("A", since=began, until=world.now)
+                    resolved.append(world.now)
                 else:
                     unheard.append((began, world.now - STEP))
                 began = None
@@ -216,9 +325,13 @@ def test_every_end_is_heard_of_or_told_late_and_never_twice(phases):
     ends = sorted(
         (float(one.annotations["started_at"]), float(one.annotations["ended_at"])) for one in world.told if one.annotations.get("ended_at")
     )
-    # One that was told late while it fired, ended, fired and ended again before anybody was back, is told as one.
-    assert all(any(first <= began and ended <= last for first, last in ends) for began, ended in unheard)
+    begun = [(float(one.annotations["started_at"]), one.ends_at - AHEAD) for one in world.told if "ended_at" not in one.annotations]
+    # What was told late as firing, and then fired and ended once more by itself, has its end from there.
+    assert all(
+        any(first <= began and ended <= last for first, last in ends)
+        or (any(first <= began <= told for first, told in begun) and max(resolved, default=0.0) > ended)
+        for began, ended in unheard
+    )
     assert len(ends) <= len(unheard)
     assert all(one[1] < other[0] for one, other in pairwise(ends))
-    firing = [one.annotations["started_at"] for one in world.told if "ended_at" not in one.annotations]
-    assert len(set(firing)) == len(firing)
+    assert len({first for first, _ in begun}) == len(begun)

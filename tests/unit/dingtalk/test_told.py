@@ -94,3 +94,13 @@ def test_repeats_and_groups_are_the_newest_ones():
     assert merge([received(alert(), repeat=1), received(alert(), repeat=2)]).repeat == 2
     one, two, three = received(alert()), received(alert(), receiver="warning"), received(alert())
     assert by_group([one, two, three]) == [[one, three], [two]]
+
+
+def test_a_late_alert_began_when_its_annotation_says():
+    """Alertmanager has the beginning of whatever it joined it with."""
+    (late,) = merge(
+        [received(alert(labels={"late": "true"}, started_at=str(NOW - 3600), ended_at=str(NOW - 1800), starts_at=NOW - 7200))]
+    ).told
+    assert (late.alert.starts_at, late.ended_at) == (NOW - 3600, NOW - 1800)
+    (other,) = merge([received(alert(started_at=str(NOW - 3600), starts_at=NOW - 7200))]).told
+    assert other.alert.starts_at == NOW - 7200

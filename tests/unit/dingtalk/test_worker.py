@@ -11,6 +11,7 @@ import pytest
 
 from dingtalk.alert import REPEATED
 from dingtalk.log import Log
+from dingtalk.message import Renderer
 from dingtalk.outbox.rows import MessageState
 from dingtalk.part import Part
 from dingtalk.plan import Form, preferred
@@ -413,3 +414,23 @@ async def test_many_dead_letters_are_said_once(notifier):
     await one.run_for(300)
     assert one.outbox.depth().dead == 10
     assert one.dingtalk.texts == ["notifier: dead letter count 1, receiver main"]
+
+
+async def test_what_was_missed_is_told_late_once_among_the_others_of_its_group(notifier):
+    """They are not late; and when Alertmanager calls the late one over, only what is new is told."""
+    late = alert(instance="missed", starts_at=START - 900, late="true")
+    late["annotations"] |= {"started_at": f"{START - 900:.0f}", "ended_at": f"{START - 600:.0f}"}
+    over = {**late, "status": "resolved", "endsAt": alert(ends_at=START + 300)["endsAt"]}
+    one = notifier(config=configuration(), renderer=Renderer(configuration()))
+    one.receive(payload(alert(instance="present"), late))
+    await one.deliver()
+    one.receive(payload(alert(instance="present"), over))
+    await one.deliver()
+    one.receive(payload(alert(instance="present", status="resolved", ends_at=START + 400), over))
+    await one.run_for(1)
+    first, second = (text.replace("  \n  ", "\n") for text in one.dingtalk.texts)
+    assert "🟠 警告：at present · present（HighLatency）等 2 条" in first
+    assert "✅ 已恢复（迟到）：at missed · missed（HighLatency，警告）" in first
+    assert "持续 5 分钟；本消息迟到 10 分钟" in first
+    assert "missed" not in second
+    assert second.startswith("### ✅ 已恢复：at present · present（HighLatency，警告）\n")
