@@ -83,13 +83,17 @@ test: check ## all checks and tests but those of the running stack, with branch 
 	$(BIN)/python -m pytest -m "slow and not stack and not faults" --cov --cov-append --cov-report=term --cov-fail-under=95
 
 .PHONY: test-rules
-test-rules: $(VENV)/.dev ## alert rules and routing in the real promtool, amtool, Prometheus and Alertmanager; a few minutes
+test-rules: $(VENV)/.dev stack ## alert rules and routing in the real promtool, amtool, Prometheus and Alertmanager; a few minutes
 	$(BIN)/python -m prometheus.alerting --check
 	$(BIN)/python -m pytest tests/rules tests/unit/prometheus tests/inventory/test_rules.py --timeout 600
 
+.PHONY: test-notifier
+test-notifier: $(VENV)/.dev stack ## the notifier beside the real Prometheus and Alertmanager; a few minutes
+	$(BIN)/python -m pytest -m stack tests/stack_notifier tests/e2e --timeout 600
+
 .PHONY: test-stack
 test-stack: $(VENV)/.dev stack ## the running native stack: every signal, lookup, audit, gateway, both other profiles, short faults
-	$(BIN)/python -m pytest -m stack --timeout 600
+	$(BIN)/python -m pytest -m stack tests/stack tests/contract --timeout 600
 
 .PHONY: test-crash
 test-crash: $(VENV)/.dev ## the notifier killed a thousand times at any moment, and twenty times in each gap; about 15 minutes
