@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 
 from dingtalk.errors import UpstreamFailed
+from dingtalk.upstream import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,9 +58,7 @@ class Alertmanager:
     """
 
     def __init__(self, url: str, client: httpx.AsyncClient) -> None:
-        self._url = url.rstrip("/")
-        self._where = f"Alertmanager at {urlsplit(url).netloc.rpartition('@')[2]}"
-        self._client = client
+        self._upstream = Upstream("Alertmanager", url, client, setting="alertmanager_url", timeout=TIMEOUT)
 
     async def tell(self, alerts: Sequence[LateAlert]) -> None:
         """Post alerts, as Prometheus does; its own silences and routes then hold for them.
@@ -77,7 +76,7 @@ class Alertmanager:
             }
             for alert in alerts
         ]
-        await self._post("/api/v2/alerts", body)
+        await self._upstream.ask("POST", "/api/v2/alerts", json=body)
 
     async def suppressed(self) -> list[Mapping[str, str]]:
         """The labels of the alerts that it keeps back now, by a silence or by an inhibition.
@@ -85,11 +84,11 @@ class Alertmanager:
         Raises:
             UpstreamFailed: it does not answer as it should.
         """
-        alerts = await self._get("/api/v2/alerts", {"active": "false", "silenced": "true", "inhibited": "true"})
-        try:
-            return [dict(alert["labels"]) for alert in alerts if alert["status"]["state"] == "suppressed"]
-        except (TypeError, KeyError):
-            raise UpstreamFailed(f"{self._where} does not answer as it should; is alertmanager_url right?") from None
+        return await self._upstream.get(
+            "/api/v2/alerts",
+            {"active": "false", "silenced": "true", "inhibited": "true"},
+            lambda alerts: [dict(alert["labels"]) for alert in alerts if alert["status"]["state"] == "suppressed"],
+        )
 
     async def silence(self, matchers: Sequence[Matcher], *, starts_at: float, ends_at: float, by: str, comment: str) -> str:
         """Make a silence; its id.
@@ -104,11 +103,11 @@ class Alertmanager:
             "createdBy": by,
             "comment": comment,
         }
-        answer = await self._post("/api/v2/silences", body)
+        answer = await self._upstream.ask("POST", "/api/v2/silences", json=body)
         try:
             return str(answer.json()["silenceID"])
         except (ValueError, TypeError, KeyError):
-            raise UpstreamFailed(f"{self._where} made no silence that it names") from None
+            raise UpstreamFailed(f"{self._upstream.where} made no silence that it names") from None
 
     async def silences(self) -> list[Silence]:
         """The silences that are in force or will be.
@@ -116,15 +115,7 @@ class Alertmanager:
         Raises:
             UpstreamFailed: it does not answer as it should.
         """
-        found = await self._get("/api/v2/silences", {})
-        try:
-            return [
-                Silence(id=str(one["id"]), by=str(one["createdBy"]), comment=str(one["comment"]))
-                for one in found
-                if one["status"]["state"] in {"active", "pending"}
-            ]
-        except (TypeError, KeyError):
-            raise UpstreamFailed(f"{self._where} does not answer as it should; is alertmanager_url right?") from None
+        return await self._upstream.get("/api/v2/silences", {}, _standing)
 
     async def expire(self, silence: str) -> None:
         """End a silence.
@@ -132,28 +123,17 @@ class Alertmanager:
         Raises:
             UpstreamFailed: it does not answer, or knows no such silence.
         """
-        await self._ask("DELETE", f"/api/v2/silence/{quote(silence, safe='')}")
-
-    async def _get(self, path: str, params: Mapping[str, str]) -> Any:  # JSON
-        response = await self._ask("GET", path, params=params)
-        try:
-            return response.json()
-        except ValueError:
-            raise UpstreamFailed(f"{self._where} does not answer as it should; is alertmanager_url right?") from None
-
-    async def _post(self, path: str, body: object) -> httpx.Response:
-        return await self._ask("POST", path, json=body)
-
-    async def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:  # httpx's own keywords
-        try:
-            response = await self._client.request(method, self._url + path, timeout=TIMEOUT, follow_redirects=False, **more)
-        except httpx.HTTPError as error:
-            raise UpstreamFailed(f"{self._where} does not answer ({str(error) or type(error).__name__})") from error
-        if response.status_code >= 300:
-            raise UpstreamFailed(f"{self._where} answered {response.status_code}: {' '.join(response.text.split())[:200]}")
-        return response
+        await self._upstream.ask("DELETE", f"/api/v2/silence/{quote(silence, safe='')}")
 
 
 def rfc3339(unix: float) -> str:
     """A moment, to the millisecond."""
     return datetime.fromtimestamp(unix, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _standing(silences: Any) -> list[Silence]:  # JSON
+    return [
+        Silence(id=str(one["id"]), by=str(one["createdBy"]), comment=str(one["comment"]))
+        for one in silences
+        if one["status"]["state"] in {"active", "pending"}
+    ]
