@@ -28,6 +28,7 @@ _NUMBERING = "（{}/{}）"
 _LONGEST_NUMBERING = _NUMBERING.format(99_999, 99_999)
 _OTHERS = "以上告警，请以下同事关注："
 _WHOLE_LINK = re.compile(r"\[[^\]]*\]\([^)]*\)")
+_OPEN_LINK = re.compile(r"\[[^\]]*(?:\](?:\([^)]*)?)?\Z")
 _CLOSED_BY_ITSELF = ("**", "`", "~~")
 _FONT, _FONT_END = re.compile(r"<font\b[^>]*>"), "</font>"
 
@@ -197,9 +198,14 @@ def cut(text: str, limit: int, *, end: str = "") -> str:
 
 
 def _without_unfinished(text: str) -> str:
-    link = text.rfind("[")
-    if link >= 0 and not _WHOLE_LINK.match(text, link):
-        text = text[:link].removesuffix("!")
+    place = 0
+    while (place := text.find("[", place)) >= 0:
+        if (whole := _WHOLE_LINK.match(text, place)) is not None:
+            place = whole.end()
+        elif _OPEN_LINK.match(text, place) is not None:
+            text = text[:place].removesuffix("!")
+        else:
+            place += 1
     tag = text.rfind("<")
     return text[:tag] if tag >= 0 and ">" not in text[tag:] else text
 

@@ -112,6 +112,9 @@ def test_a_template_cannot_let_a_value_out(expression, text):
 
 @given(st.lists(TEXTS | st.sampled_from(["**", "[a](https://a.example/)", "`", "<font color=red>", "</font>"]), max_size=40).map("".join))
 @example("👨‍👩‍👧" * 20)
+@example("********[*](#@13800000000(![`*[*b_)b_b_b_b_b_b_b_")
+@example("[a](b[c)" * 20)
+@example("[" * 200)
 def test_a_cut_keeps_its_limit_and_leaves_nothing_open(text):
     """Of any markdown, to any length."""
     for limit in (0, 10, 40, 100):

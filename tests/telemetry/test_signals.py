@@ -51,7 +51,9 @@ def changes(before: Series, after: Series) -> Series:
     Of the HTTP duration, which is real time, the count.
     """
     changed = deltas(before, after)
-    for gauge in ("mgeo.telemetry.queue.depth", "mgeo.store.size", "system.filesystem.usage", "system.filesystem.limit", "mgeo.workday"):
+    writers = ("mgeo.telemetry.queue.depth", "mgeo.store.size")
+    around = ("process.uptime", "system.filesystem.usage", "system.filesystem.limit", "mgeo.workday")
+    for gauge in (*writers, *around):
         changed.pop(gauge, None)
     http = changed.get("http.server.request.duration", {})
     return {**changed, "http.server.request.duration": {labels: count for labels, (count, _) in http.items()}}
