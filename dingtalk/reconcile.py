@@ -115,6 +115,7 @@ class Reconciler:
         self._on_late = on_late
         self._scale = scale
         self._kept_since: dict[Labels, float] = {}
+        self._began = unix()
 
     async def run_once(self) -> int:
         """Compare, and tell what was missed; how many that were.
@@ -136,13 +137,15 @@ class Reconciler:
             # A notifier that never compared cannot have missed what was over before it was there.
             await asyncio.to_thread(self._heard.note, [one for one in late if one.over], at=now, posted=False)
             late = [one for one in late if not one.over]
-        young = [one for one in late if one.over and now - one.last <= settle]
+        believed = {one.labels for one in heard if one.until is None}
+        # Of what it told once, Alertmanager goes on telling the end by itself, and has only just found somebody to tell it to.
+        awaited = believed if now - self._began <= settle else set()
+        young = [one for one in late if one.over and (now - one.last <= settle or one.labels in awaited)]
         late = joined(one for one in late if one not in young)
         again = await asyncio.to_thread(self._heard.posted, before=now - (AHEAD + PATIENCE) * scale, tries=TRIES)
         await self._tell(joined([*late, *again]), rules, now)
         for kind, over in (("firing", False), ("resolved", True)):
             self._on_late(kind, sum(one.over is over for one in late))
-        believed = {one.labels for one in heard if one.until is None}
         ended = [one for one in fired if one.over and one.labels in believed and now - one.last <= 2 * PATIENCE * scale]
         # What is left for a later round, and what is over but for the word of it, is then seen from its beginning; yet never farther back.
         left = min([now, *(one.first for one in [*young, *ended])])

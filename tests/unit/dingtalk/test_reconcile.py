@@ -39,6 +39,10 @@ class World:
         self.delivers = True
         self.heard = heard or MemoryHeard()
         self.late = []
+        self.listen()
+
+    def listen(self):
+        """A notifier that starts."""
         self.reconciler = Reconciler(
             prometheus=self, alertmanager=self, heard=self.heard, unix=lambda: self.now, on_late=lambda *one: self.late.append(one)
         )
@@ -172,6 +176,37 @@ def test_an_end_that_never_came_is_told_late(world):
     world.run(300.0, "A")
     world.run(1200.0)
     assert [one.annotations["started_at"] for one in world.told] == [f"{since:.0f}", f"{again:.0f}"]
+
+
+def test_a_notifier_that_starts_gives_alertmanager_the_time_to_tell_an_end(world):
+    """Of what it told once it goes on telling; only then is it late, and what it has forgotten needs no waiting for."""
+    since = world.now
+    world.run(30.0, "A")
+    world.hear("A", since=since)
+    world.run(600.0, "A", "B", reconciling=False)
+    world.run(600.0, reconciling=False)
+    world.listen()
+    world.reconcile()
+    assert [one.labels["alertname"] for one in world.told] == ["B"]
+
+    world.run(60.0)
+    world.hear("A", since=since, until=world.now - 650.0)
+    world.run(1800.0)
+    assert [one.labels["alertname"] for one in world.told] == ["B"]
+
+
+def test_an_end_that_does_not_come_after_a_start_is_told_late_all_the_same(world):
+    """A minute and a half later."""
+    since = world.now
+    world.run(30.0, "A")
+    world.hear("A", since=since)
+    world.run(600.0, "A", reconciling=False)
+    world.run(600.0, reconciling=False)
+    world.listen()
+    world.reconcile()
+    assert world.told == []
+    world.run(180.0)
+    assert [one.labels["alertname"] for one in world.told] == ["A"]
 
 
 def test_what_is_silenced_is_not_missed(world):
