@@ -134,9 +134,9 @@ class Stack:
         return self.control.processes()[name].pid
 
     def stop(self, name: str) -> None:
-        """Stop a program in good order, and wait for its end; it stays away."""
+        """Stop a program in good order, and wait for its end; it stays away. Loki may take all the time it is given."""
         self.control.stop(name)
-        until(lambda: self.pid(name) is None, deadline=60)
+        until(lambda: self.pid(name) is None, deadline=90)
 
     def start(self, name: str) -> None:
         """Start a program that was stopped."""

@@ -108,8 +108,8 @@ def test_what_loki_and_jaeger_lack_is_named(stack: Stack, tmp_path: Path) -> Non
 
 def test_a_store_that_is_away_is_no_difference(stack: Stack) -> None:
     """It is named, with an exit code of its own; the others are compared."""
-    stack.stop("loki")
     try:
+        stack.stop("loki")
         done = stack.mgeo("audit", "--json", "--settle", "5s", check=False)
     finally:
         stack.start("loki")
