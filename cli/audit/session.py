@@ -19,7 +19,7 @@ from cli.audit.window import choose_window, difference, in_window, total
 from cli.progress import open_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from cli.audit.ledger import Ledger
     from cli.audit.prometheus import PrometheusSamples
@@ -87,6 +87,7 @@ class Audit:
     _lives: dict[str, LifeCounts] = field(init=False, default_factory=dict)
     _prometheus_unread: str | None = field(init=False, default=None)
     _window: Window = field(init=False)
+    _parts: Mapping[str, LifeWindow] = field(init=False)
     _rows: Rows = field(init=False)
     _lost: Counts = field(init=False, default_factory=Counter)
     _done: int = field(init=False, default=0)
@@ -100,6 +101,7 @@ class Audit:
         until_ns = await self._until()
         deadline = self.monotonic() + self.plan.settle
         self._window = choose_window(self.ledger, self.plan.since_ns, until_ns)
+        self._parts = self._window.by_life()
         self._sides = {
             store.name: Side(name=store.name, served=self._window.sent(store.signal), most_named=self.plan.most_named)
             for store in self.sightings
@@ -161,8 +163,8 @@ class Audit:
             await asyncio.gather(*running, return_exceptions=True)
 
     def _slices(self) -> Iterator[tuple[Slice, dict[str, LedgerRow]]]:
-        since, until, parts = self._rows.since_ns, self._rows.until_ns, self._window.by_life()
-        cut = slices(self.ledger.rows_started(since, until), lambda row: in_window(row, parts), SLICE_ROWS)
+        since, until = self._rows.since_ns, self._rows.until_ns
+        cut = slices(self.ledger.rows_started(since, until), lambda row: in_window(row, self._parts), SLICE_ROWS)
         if not self._lost:
             yield from cut
             return
@@ -175,10 +177,9 @@ class Audit:
 
     async def _read_again(self) -> None:
         """Read those slices again in which a store lacks something."""
-        parts = self._window.by_life()
         for store in self.sightings:
             for part in self._sides[store.name].lacking:
-                rows = {row.span_id: row for row in self.ledger.rows_started(part.since_ns, part.until_ns) if in_window(row, parts)}
+                rows = {row.span_id: row for row in self.ledger.rows_started(part.since_ns, part.until_ns) if in_window(row, self._parts)}
                 await self._read_store(store, part, rows)
 
     async def _read_slice(self, part: Slice, rows: dict[str, LedgerRow], progress: Progress) -> None:
@@ -188,9 +189,11 @@ class Audit:
             progress.update(self._done, lambda: "slices of Loki and Jaeger")
 
     async def _read_store(self, store: Sightings, part: Slice, rows: dict[str, LedgerRow]) -> None:
-        side, parts = self._sides[store.name], self._window.by_life()
-        rows = {span: row for span, row in rows.items() if store.signal in parts[row.life].sends}
-        if side.unread is not None or not (rows or self._lost):
+        side = self._sides[store.name]
+        if side.unread is not None:
+            return
+        rows = {span: row for span, row in rows.items() if store.signal in self._parts[row.life].sends}
+        if not (rows or self._lost):
             return
         try:
             seen = await store.between(part.since_ns, part.until_ns)
