@@ -40,6 +40,7 @@ COMMANDS = {
     "silence": "cli.notifier.people",
     "watch": "cli.watch",
     "maintenance": "cli.maintenance",
+    "drill": "cli.drill.command",
 }
 """Each command and the module in which a function, or a CommandGroup, of the same name is the command."""
 
@@ -135,6 +136,7 @@ def mgeo(
       mgeo ack GROUP    take an alert over; mgeo silence GROUP keeps it quiet
       mgeo watch        on a second machine: tells them that this box is silent
       mgeo maintenance  a time in which nobody wants to hear of this box
+      mgeo drill        break it on purpose, and see that the alerts come
 
     `mgeo COMMAND --help` explains a command with examples. Settings are also read from MGEO_... variables and
     from the TOML file named by MGEO_CONFIG_FILE; what stands on the command line wins.

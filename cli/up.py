@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.stack.profile import Profile
+from cli.stack.profile import Drills, Profile
 
 if TYPE_CHECKING:
     from cli.stack.startup import Running, World
@@ -27,6 +27,9 @@ def up(
     gateway: Annotated[bool, typer.Option("--gateway", help="One port with login before every page (MGEO_GATEWAY_...).")] = False,
     upstream: Annotated[str | None, typer.Option(help="For an agent: where the full stack takes telemetry (MGEO_UPSTREAM).")] = None,
     bundle: Annotated[Path | None, typer.Option(help="Take the programs from this file, made by `mgeo stack pack`.")] = None,
+    drills: Annotated[
+        Drills | None, typer.Option(help="`on`: mgeo drill may break this stack; `weekly`: one of its own is (MGEO_DRILLS).")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with settings (MGEO_CONFIG_FILE).")] = None,
 ) -> None:
     """Bring up the service with its telemetry stack, without containers.
@@ -57,7 +60,8 @@ def up(
 
     if config is not None:
         os.environ[CONFIG_FILE] = str(config.absolute())
-    options = Options(profile=profile, gateway=gateway, bundle=bundle, settings=Settings.load(data_dir=data_dir, upstream=upstream))
+    settings = Settings.load(data_dir=data_dir, upstream=upstream, drills=drills)
+    options = Options(profile=profile, gateway=gateway, bundle=bundle, settings=settings)
     running = None
     with interrupts() as signals:
         world = World(environ=dict(os.environ), locate=locate, say=_say, monotonic=time.monotonic, pause=time.sleep, hold=signals.hold)

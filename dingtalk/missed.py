@@ -95,7 +95,9 @@ class Heard:
     until: float | None = None
 
 
-def missed(fired: Collection[Episode], heard: Iterable[Heard], *, now: float, patience: float) -> list[Episode]:
+def missed(
+    fired: Collection[Episode], heard: Iterable[Heard], *, now: float, patience: float, compared: float = -math.inf
+) -> list[Episode]:
     """What nobody was told of: alerts that fired, and ends of alerts that were told as firing.
 
     Args:
@@ -104,6 +106,8 @@ def missed(fired: Collection[Episode], heard: Iterable[Heard], *, now: float, pa
             inhibition counts as heard.
         now: the present.
         patience: seconds that an alert and its end may take on their own way.
+        compared: what began before this moment and is over was compared when all of it could be seen; what can be seen now may be
+            its end alone, later than the last that was heard of it.
     """
     by_labels: dict[Labels, list[Heard]] = {}
     for one in heard:
@@ -111,7 +115,8 @@ def missed(fired: Collection[Episode], heard: Iterable[Heard], *, now: float, pa
     unheard = [
         episode
         for episode in fired
-        if (episode.over or now - episode.first > patience) and not any(_covers(one, episode) for one in by_labels.get(episode.labels, ()))
+        if (episode.first > compared if episode.over else now - episode.first > patience)
+        and not any(_covers(one, episode) for one in by_labels.get(episode.labels, ()))
     ]
     firing = {episode.labels for episode in fired if not episode.over or now - episode.last <= patience}
     # One that was told late in this round is told with its end.

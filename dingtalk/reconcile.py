@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Protocol
 
 from dingtalk.alert import Severity
@@ -132,7 +133,9 @@ class Reconciler:
         rules = await self._prometheus.rules()
         fired = await self._prometheus.fired(since, now, step=rules.interval)
         heard = [one for one in await asyncio.to_thread(self._heard.heard_since, since - PATIENCE * scale) if _is_ours(one.labels, rules)]
-        late = missed(fired, heard, now=now, patience=PATIENCE * scale)
+        # Who was away for longer than is looked back has compared nothing of what reaches over that border.
+        compared = since + 2 * rules.interval if until is not None and since > now - FARTHEST else -math.inf
+        late = missed(fired, heard, now=now, patience=PATIENCE * scale, compared=compared)
         if until is None:
             # A notifier that never compared cannot have missed what was over before it was there.
             await asyncio.to_thread(self._heard.note, [one for one in late if one.over], at=now, posted=False)

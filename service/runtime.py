@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service.breaker import BreakerState
+from service.drill_faults import FILE, FaultFile
 from service.errors import ErrorType, ModelLoadError
 from service.inference import InferencePipeline
 from service.recording import Recording, database
@@ -103,7 +105,7 @@ def build(
     Raises:
         StartupError: says which setting and how to mend it.
     """
-    model = model or load(settings)
+    model = drilled(model or load(settings), settings)
     recording = Recording.open(settings, command=command, **recording_options)
     log, instruments = recording.log, recording.instruments
 
@@ -171,6 +173,15 @@ async def open_runtime(settings: Settings, command: str, **options: Any) -> Asyn
             await runtime.stop(settings.shutdown_grace)
         finally:
             runtime.recording.close(settings.shutdown_grace)
+
+
+def drilled(model: Model, settings: Settings) -> Model:
+    """The model, open to drills where the settings let them disturb this box."""
+    if settings.drills != "on":
+        return model
+    from service.model.drilled import DrilledModel
+
+    return DrilledModel(model, FaultFile(settings.data_dir / FILE, clock=time.time))
 
 
 def load(settings: ModelSettings) -> Model:

@@ -21,6 +21,7 @@ from service.setting import FilePath, Secret, expanded, setting
 from service.stack_settings import (
     STACK_CONCERNS,
     AuditSettings,
+    DrillStackSettings,
     GatewaySettings,
     NotifierSettings,
     ProgramSettings,
@@ -156,6 +157,16 @@ class TelemetrySettings(BaseModel):
     freeze_gc: bool = setting(True, "Freeze the garbage collector's view of start-up objects after warm-up; shortens its longest pause.")
 
 
+class DrillSettings(BaseModel):
+    """Whether fire drills may disturb this box."""
+
+    drills: Literal["off", "on", "weekly"] = setting(
+        "off",
+        "`on`: `mgeo drill` may break this service and its stack, to see that the alerts come; alerts must go to the simulator then. "
+        "`weekly`: `mgeo up` has a stack of its own drilled once a week beside this one, which nothing disturbs.",
+    )
+
+
 class LookupSettings(BaseModel):
     """The stores of the stack in which the story of a request is looked up, beside the embedded one; `mgeo up` sets them."""
 
@@ -177,11 +188,13 @@ class Settings(
     ModelSettings,
     DataSettings,
     TelemetrySettings,
+    DrillSettings,
     LookupSettings,
     StackPortSettings,
     RetentionSettings,
     AuditSettings,
     NotifierSettings,
+    DrillStackSettings,
     ProgramSettings,
     GatewaySettings,
     UpstreamSettings,
@@ -255,6 +268,7 @@ CONCERNS: tuple[type[BaseModel], ...] = (
     ModelSettings,
     DataSettings,
     TelemetrySettings,
+    DrillSettings,
     LookupSettings,
     *STACK_CONCERNS,
 )

@@ -46,6 +46,7 @@ class StackPortSettings(BaseModel):
     gateway_port: int = _port(6006, "the gateway, with `mgeo up --gateway`")
     notifier_port: int = _port(8060, "the notifier, to which Alertmanager posts")
     simulator_port: int = _port(8061, "the simulator of DingTalk, where no robots are configured")
+    watcher_port: int = _port(8062, "the watcher that plays the second machine, where drills are on")
 
 
 class RetentionSettings(BaseModel):
@@ -89,6 +90,21 @@ class NotifierSettings(BaseModel):
         "Configuration of the notifier with your robots, receivers and people (docs/notifier.md). None: alerts are told to a simulator of "
         "DingTalk, whose page shows what groups would see.",
     )
+
+
+class DrillStackSettings(BaseModel):
+    """How drills run."""
+
+    drill_scale: float = setting(
+        1.0,
+        "Factor of every window, delay and interval of rules, Alertmanager, notifier and simulator, so that drills take minutes instead of "
+        "hours. 1, unless the stack is there for drills alone.",
+        unit="ratio",
+        ge=0.01,
+        le=1,
+    )
+    drill_day: int = setting(3, "Day of the week of the weekly drills: 1 is Monday, 7 is Sunday.", unit="days", ge=1, le=7)
+    drill_hour: float = setting(10.0, "Time of that day at which they begin, in hours of this machine's clock.", unit="hours", ge=0, lt=24)
 
 
 class ProgramSettings(BaseModel):
@@ -144,6 +160,7 @@ STACK_CONCERNS: tuple[type[BaseModel], ...] = (
     RetentionSettings,
     AuditSettings,
     NotifierSettings,
+    DrillStackSettings,
     ProgramSettings,
     GatewaySettings,
     UpstreamSettings,

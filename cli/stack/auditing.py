@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cli.stack.drilling import audit_interval
 from cli.stack.process import Process
 from cli.stack.senders import store_urls
 from service import __version__
@@ -21,7 +22,7 @@ SETTLE = (30.0, 300.0)
 
 def auditor(site: Site) -> Process:
     """`mgeo audit --record` at an interval; it says nothing to anybody, the service shows what it wrote."""
-    every = site.settings.audit_interval
+    every = audit_interval(site.settings)
     settle = max(SETTLE[0], min(SETTLE[1], every / 4))
     mgeo = (site.python, "-P", "-m", "cli.main")
     audit = (

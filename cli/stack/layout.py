@@ -69,6 +69,16 @@ class Layout:
         return self.run / "notifier.toml"
 
     @property
+    def simulator_config(self) -> Path:
+        """Rules of the simulator, where drills have them changed."""
+        return self.run / "simulator.toml"
+
+    @property
+    def watcher_config(self) -> Path:
+        """The configuration of the watcher that plays the second machine in drills."""
+        return self.run / "watcher.toml"
+
+    @property
     def notifier_token(self) -> Path:
         """What Alertmanager shows the notifier; made at each start."""
         return self.alertmanager / "targets" / "token"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cli.stack.doors import grafana_url
+from cli.stack.drilling import notifier_lines
 from cli.stack.probe import Probe
 from cli.stack.process import Process
 from cli.stack.profile import Profile
@@ -73,6 +74,7 @@ def simulator(site: Site) -> Process:
             f"--host={settings.stack_host}",
             f"--port={settings.simulator_port}",
             f"--journal={site.layout.simulator_journal}",
+            *((f"--config={site.layout.simulator_config}",) if settings.drills == "on" else ()),
         ),
         environment={"PYTHONPATH": site.python_path},
         version=str(__version__),
@@ -84,8 +86,13 @@ def simulator(site: Site) -> Process:
     )
 
 
-def simulated_config(site: Site) -> str:
-    """A configuration of the notifier, as TOML, that tells the simulator: a robot and a group for each receiver."""
+def simulated_config(site: Site, *, key: str) -> str:
+    """A configuration of the notifier, as TOML, that tells the simulator: a robot and a group for each receiver.
+
+    Args:
+        site: the stack.
+        key: signs the heartbeats to the watcher of drills.
+    """
     host = site.settings.stack_host
     quoted = {
         name: json.dumps(value) for name, value in {"url": f"{site.url('simulator_port')}/robot/send", "secret": _SIMULATED_SECRET}.items()
@@ -98,7 +105,7 @@ def simulated_config(site: Site) -> str:
     receivers = [f'[[receivers]]\nname = "{name}"\nrobots = ["{name}"]\n' for name in RECEIVERS]
     head = "# Made by `mgeo up`, since MGEO_NOTIFIER_CONFIG names none: tells the simulator.\n"
     head += f'allowed_hosts = {hosts}\ndefault_receiver = "warning"\n'
-    return "\n".join([head, *robots, *receivers])
+    return "\n".join([head, *notifier_lines(site, key), "", *robots, *receivers])
 
 
 def receiver_urls(site: Site) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.stack import auditing, doors, notifying, senders, stores
+from cli.stack import auditing, doors, drilling, notifying, senders, stores
 from cli.stack.profile import process_names
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _PLANNERS: dict[str, Callable[[Site], Process]] = {
     "simulator": notifying.simulator,
+    "watcher": drilling.watcher,
     "notifier": notifying.notifier,
     "prometheus": stores.prometheus,
     "loki": stores.loki,
@@ -24,16 +25,17 @@ _PLANNERS: dict[str, Callable[[Site], Process]] = {
     "collector": senders.collector,
     "service": senders.service,
     "auditor": auditing.auditor,
+    "driller": drilling.driller,
     "grafana": doors.grafana,
     "gateway": doors.gateway,
 }
 _PROGRAMS = {"gateway": "caddy"}
-_HERE = {"service", "auditor", "notifier", "simulator"}
+_HERE = {"service", "auditor", "driller", "notifier", "simulator", "watcher"}
 
 
 def plan(site: Site) -> tuple[Process, ...]:
     """Every process, what others send to first."""
-    names = process_names(site.profile, gateway=site.gateway, grafana=site.grafana, simulator=site.simulator)
+    names = process_names(site.profile, gateway=site.gateway, grafana=site.grafana, simulator=site.simulator, drills=site.settings.drills)
     return tuple(_PLANNERS[name](site) for name in names)
 
 

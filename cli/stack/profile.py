@@ -13,6 +13,14 @@ class Profile(StrEnum):
     AGENT = "agent"
 
 
+class Drills(StrEnum):
+    """Whether fire drills may disturb this stack, or are run on one of their own."""
+
+    OFF = "off"
+    ON = "on"
+    WEEKLY = "weekly"
+
+
 _TELLERS = ("simulator", "notifier")
 _STORES = ("prometheus", "loki", "jaeger", "alertmanager")
 _PROCESSES = {
@@ -20,13 +28,25 @@ _PROCESSES = {
     Profile.FULL: (*_TELLERS, *_STORES, "collector", "service", "auditor"),
     Profile.AGENT: ("collector", "service"),
 }
-_TIERS = (("simulator",), ("notifier",), _STORES, ("collector",), ("service",), ("grafana", "gateway", "auditor"))
+_TIERS = (("simulator",), ("watcher",), ("notifier",), _STORES, ("collector",), ("service",), ("grafana", "gateway", "auditor", "driller"))
 
 
-def process_names(profile: Profile, *, gateway: bool, grafana: bool, simulator: bool) -> tuple[str, ...]:
-    """The processes of a profile in the order in which they are started: what others send to comes first."""
+def process_names(profile: Profile, *, gateway: bool, grafana: bool, simulator: bool, drills: str = "off") -> tuple[str, ...]:
+    """The processes of a profile in the order in which they are started: what others send to comes first.
+
+    Args:
+        profile: how much.
+        gateway: whether there is one.
+        grafana: whether one is installed.
+        simulator: whether DingTalk is simulated.
+        drills: `on` has a watcher, `weekly` somebody who drills; an agent has neither.
+    """
     names = [name for name in _PROCESSES[profile] if simulator or name != "simulator"]
-    return (*names, *(("grafana",) if grafana else ()), *(("gateway",) if gateway else ()))
+    told = profile is not Profile.AGENT
+    if told and drills == "on":
+        names.insert(names.index("notifier"), "watcher")
+    more = (("driller", told and drills == "weekly"), ("grafana", grafana), ("gateway", gateway))
+    return (*names, *(name for name, wanted in more if wanted))
 
 
 def stop_tiers(names: tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -25,6 +25,7 @@ def refuse_bad_combinations(profile: Profile, settings: Settings, *, gateway: bo
         *_service_problems(profile, settings),
         *_upstream_problems(profile, settings),
         *_gateway_problems(profile, settings, gateway),
+        *_drill_problems(profile, settings),
     ]
     if problems:
         raise SettingsError("\n".join(["the stack cannot come up like this:", *(f"  - {problem}" for problem in problems)]))
@@ -49,6 +50,21 @@ def _service_problems(profile: Profile, settings: Settings) -> Iterator[str]:
         yield "MGEO_PORT = 0: the rest of the stack must know the service's port; name one"
     if settings.metrics_need_key and profile is not Profile.AGENT:
         yield "MGEO_METRICS_NEED_KEY = True: the stack's Prometheus scrapes without a key; unset it, the service is on the same box"
+
+
+def _drill_problems(profile: Profile, settings: Settings) -> Iterator[str]:
+    if settings.drills != "off" and profile is Profile.AGENT:
+        yield f"MGEO_DRILLS = {settings.drills}: an agent alerts nobody; drill the full stack that it reports to"
+    if settings.drills == "on" and settings.notifier_config is not None:
+        yield (
+            "MGEO_DRILLS = on with MGEO_NOTIFIER_CONFIG: drills would alarm real people; "
+            "use `--drills weekly`, which has a stack of its own, or leave the configuration out"
+        )
+    if settings.drill_scale != 1 and settings.drills != "on":
+        yield (
+            f"MGEO_DRILL_SCALE = {settings.drill_scale:g}: shorter minutes make alerts of nothing; "
+            "unset it, or use it with `--drills on`, on a stack that is there for drills alone"
+        )
 
 
 def _upstream_problems(profile: Profile, settings: Settings) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cli.stack.doors import grafana_url
+from cli.stack.drilling import service_variables
 from cli.stack.probe import Probe
 from cli.stack.process import Process
 from cli.stack.profile import Profile
@@ -79,6 +80,7 @@ def service(site: Site) -> Process:
         environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = site.url("collector_grpc_port")
         environment["OTEL_EXPORTER_OTLP_PROTOCOL"] = "grpc"
     environment |= store_urls(site)
+    environment |= service_variables(settings)
     if site.grafana:
         environment["MGEO_GRAFANA_URL"] = grafana_url(site).rstrip("/")
     if site.public_url is not None:

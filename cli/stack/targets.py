@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import shutil
 import socket
 import urllib.request
 from typing import TYPE_CHECKING
 
+from cli.stack.drilling import scale_of, simulator_config, watcher_config
 from cli.stack.notifying import receiver_urls, simulated_config
 from cli.stack.profile import Profile
 from cli.stack.site import authority
 from cli.stack.state import write_private
+from prometheus.alerting.file import rule_files
+from prometheus.alerting.routing import alertmanager
+from prometheus.alerting.server import scaled_server
 from service.data_dir import unusable
 from service.instance import instance_id, instance_name
 
@@ -47,10 +52,20 @@ def prepare_prometheus(site: Site, *, host: str | None = None) -> None:
     try:
         for name in LINKED:
             path = folder / name
-            source = site.root / "prometheus" / name
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
             path.unlink(missing_ok=True)
-            if source.exists():
-                path.symlink_to(source)
+        if site.settings.drill_scale == 1:
+            for name in LINKED:
+                path = folder / name
+                source = site.root / "prometheus" / name
+                if source.exists():
+                    path.symlink_to(source)
+        else:
+            for name, text in scaled_files(site).items():
+                path = folder / name
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(text, encoding="utf-8")
         targets = folder / "targets"
         targets.mkdir(exist_ok=True)
         for path in targets.glob("*.json"):
@@ -72,7 +87,10 @@ def prepare_alertmanager(site: Site) -> None:
     path = folder / "alertmanager.yml"
     try:
         path.unlink(missing_ok=True)
-        path.symlink_to(site.root / "alertmanager" / "alertmanager.yml")
+        if site.settings.drill_scale == 1:
+            path.symlink_to(site.root / "alertmanager" / "alertmanager.yml")
+        else:
+            path.write_text(alertmanager(scale_of(site.settings)), encoding="utf-8")
         for name, url in receiver_urls(site).items():
             path = folder / "targets" / f"{name}.url"
             path.write_text(f"{url}\n", encoding="utf-8")
@@ -80,7 +98,18 @@ def prepare_alertmanager(site: Site) -> None:
         raise unusable(path, error) from error
     write_private(site.layout.notifier_token, secrets.token_urlsafe(24))
     if site.simulator:
-        write_private(site.layout.notifier_config, simulated_config(site))
+        key = secrets.token_hex(32)
+        write_private(site.layout.notifier_config, simulated_config(site, key=key))
+        if site.settings.drills == "on":
+            write_private(site.layout.watcher_config, watcher_config(site, key))
+            write_private(site.layout.simulator_config, simulator_config(site))
+
+
+def scaled_files(site: Site) -> dict[str, str]:
+    """Prometheus' configuration and rules with the shorter minutes of drills, by name below its run folder."""
+    scale = scale_of(site.settings)
+    server = (site.root / "prometheus" / "prometheus.yml").read_text(encoding="utf-8")
+    return {"prometheus.yml": scaled_server(server, scale), **rule_files(scale)}
 
 
 def target_files(site: Site, host: str) -> dict[str, list[dict[str, object]]]:

@@ -14,6 +14,10 @@ WINDOW = minutes(5)
 # Below so many judged inferences in the window a ratio or a percentile is chance: one failure of one would be 100 %.
 ENOUGH = Count(20)
 
+# An alert that speaks for rules over the window goes on speaking until what it was about has left the window. Else they would be
+# told when all is well again.
+WINDOW_KEEP = WINDOW
+
 # P95 of successful inferences, on a bucket boundary: interpolation cannot carry traffic of 790 ms over it.
 LATENCY_SECONDS = 0.8
 LATENCY_QUANTILE = 0.95
@@ -73,7 +77,8 @@ REFUSED_HOLD = minutes(2)
 TIMEOUT_RATIO = 0.01
 TIMEOUT_HOLD = minutes(5)
 
-BREAKER_HOLD = minutes(1)
+# Half a minute: told before ErrorLogs, whose lines it causes and for which it speaks.
+BREAKER_HOLD = Duration(30)
 BREAKER_WINDOW = minutes(1)
 
 # Process ---------------------------------------------------------------------------------------------------------------------
@@ -131,7 +136,8 @@ AUDIT_OVERDUE = hours(3)
 # Alerting --------------------------------------------------------------------------------------------------------------------
 
 RULES_WINDOW = minutes(5)
-RULES_MISSED = Count(5)
+# Of thirty; the window and the interval of evaluations shrink together, so that this does not.
+RULES_MISSED = 5
 # Each alert is sent anew every minute, so every broken minute has an error.
 ALERTMANAGER_WINDOW = minutes(2)
 ALERTMANAGER_HOLD = minutes(2)
@@ -139,6 +145,8 @@ NOTIFY_WINDOW = minutes(5)
 NOTIFY_HOLD = minutes(1)
 CONFIG_HOLD = minutes(1)
 NOTIFIER_HOLD = minutes(1)
+# It speaks for NotificationsFailing, whose window sees what it caused.
+NOTIFIER_KEEP = NOTIFY_WINDOW
 # Twice the minute that a robot's limit may make a message wait.
 NOTIFIER_QUEUE_AGE = minutes(2)
 NOTIFIER_QUEUE_HOLD = minutes(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -34,6 +34,14 @@ class FolderUsage:
 
     usage_bytes: int
     limit_bytes: int
+
+
+def drilled(found: dict[str, FolderUsage], used_ratio: float | None) -> dict[str, FolderUsage]:
+    """The same with the data folder's disk as full as a drill wants it to be; None for as it is."""
+    data = found.get("data")
+    if used_ratio is None or data is None:
+        return found
+    return {**found, "data": replace(data, usage_bytes=round(data.limit_bytes * used_ratio))}
 
 
 def read_folders(data_dir: Path, stat: Callable[[Path], os.statvfs_result] = os.statvfs) -> dict[str, FolderUsage]:

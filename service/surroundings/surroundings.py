@@ -6,8 +6,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
+from service.drill_faults import FILE, FaultFile
 from service.surroundings.audit_record import AuditRecord, read_record
-from service.surroundings.folders import FolderUsage, read_folders
+from service.surroundings.folders import FolderUsage, drilled, read_folders
 from service.surroundings.sampler import Sampler
 from service.surroundings.store_clocks import StoreClocks
 from service.surroundings.workdays import Workdays
@@ -50,9 +51,14 @@ class Surroundings:
             log.event(names.EventName.CALENDAR_UNCOVERED, level="WARNING", function=str(year))
 
         folder, monotonic = settings.data_dir, clock.monotonic
+        faults = FaultFile(folder / FILE, clock=lambda: clock.unix_ns() / 1e9) if settings.drills == "on" else None
+
+        def folders() -> Mapping[str, FolderUsage]:
+            return drilled(read_folders(folder), faults.read().disk_used_ratio if faults else None)
+
         clocks, workdays = StoreClocks.of(settings, clock), Workdays(clock.unix_ns, uncovered=uncovered)
         return cls(
-            folders=Sampler("folder-sampler", lambda: read_folders(folder), interval=DISK_INTERVAL, clock=monotonic),
+            folders=Sampler("folder-sampler", folders, interval=DISK_INTERVAL, clock=monotonic),
             store_clocks=Sampler("clock-sampler", clocks.read, interval=CLOCK_INTERVAL, clock=monotonic) if clocks else None,
             audit=Sampler("audit-sampler", lambda: read_record(folder), interval=DISK_INTERVAL, clock=monotonic),
             workday=Sampler("workday-sampler", workdays.is_workday, interval=CALENDAR_INTERVAL, clock=monotonic),

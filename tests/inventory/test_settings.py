@@ -63,7 +63,7 @@ def test_every_quantity_has_a_unit(name: str) -> None:
 
     assert isinstance(extra, dict)
     unit = extra["unit"]
-    assert unit in {"seconds", "bytes", "days", "pairs", "characters", "inferences", "runs", "threads", "lines", "rows"}
+    assert unit in {"seconds", "bytes", "days", "pairs", "characters", "inferences", "runs", "threads", "lines", "rows", "hours", "ratio"}
     assert (unit == "bytes") == (name.endswith("_bytes") or name == "body_limit")
 
 

@@ -165,6 +165,14 @@ NOTIFIER_CASES = (
         at="4m",
         fires=(Fires(labels=NOTIFIER, description="NotifierGone：抓取不到通知器（127.0.0.1:8060）；在它恢复之前，钉钉群里收不到告警。"),),
     ),
+    Case(
+        alert="NotifierGone",
+        says="it is back since minutes, and what it missed is still in the window of NotificationsFailing",
+        series={UP: "1 0 0 0 0 0 0 1x20"},
+        at="6m",
+        fires=(Fires(labels=NOTIFIER, description="NotifierGone：抓取不到通知器（127.0.0.1:8060）；在它恢复之前，钉钉群里收不到告警。"),),
+    ),
+    Case(alert="NotifierGone", says="it is back since a while", series={UP: "1 0 0 0 0 0 0 1x20"}, at="12m"),
     Case(alert="NotifierGone", says="it started anew", series={UP: "1 0 1x20"}, at="4m"),
     Case(alert="NotifierGone", says="there is none", series={series("up", **PROMETHEUS): "1x20"}, at="4m"),
     Case(

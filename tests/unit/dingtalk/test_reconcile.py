@@ -218,6 +218,16 @@ def test_what_is_silenced_is_not_missed(world):
     assert world.told == []
 
 
+def test_what_was_kept_back_until_its_end_is_not_told_when_its_beginning_is_out_of_sight(world):
+    """The part of it that is looked back on grows shorter from its beginning on, until what is left was never heard of."""
+    world.run(300)
+    world.silenced = ["A"]
+    world.run(170, "A")
+    world.silenced = []
+    world.run(3600)
+    assert world.told == []
+
+
 def test_an_alert_that_no_rule_of_prometheus_makes_is_left_alone(world):
     """It is told by whoever made it, and Prometheus cannot say that it is over."""
     world.hear("Foreign", since=world.now)

@@ -1,0 +1,103 @@
+"""Pure: the timeline of the drills as an SVG picture, a bar for each alert."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cli.drill.running import Result
+    from cli.drill.timing import Timing
+
+WIDTH, LEFT, RIGHT, TOP, ROW, BAR = 1000, 290, 60, 64, 26, 14
+_KINDS = (
+    ("fault", "fault, not yet seen", "#9aa5b1"),
+    ("true", "true, held", "#f0b429"),
+    ("firing", "firing, not yet told", "#de3a11"),
+    ("told", "told, fault lasts", "#8719e0"),
+    ("cleared", "cleared, end not yet told", "#2f8132"),
+)
+_TICKS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
+_MOST_TICKS = 10
+
+
+def picture(results: Sequence[Result]) -> str:
+    """The picture: seconds since each fault to the right; a dot where a message came."""
+    rows = [(result, name, timing) for result in results for name, timing in result.timings.items()]
+    longest = max((_length(timing) for _, _, timing in rows), default=1.0)
+    height = TOP + ROW * len(rows) + 16
+    scale = (WIDTH - LEFT - RIGHT) / longest
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
+        'font-family="system-ui, sans-serif" font-size="12" role="img">'
+    )
+    parts = [
+        head,
+        "<title>Timeline of the drills</title>",
+        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
+        *_legend(),
+        *_axis(longest, scale, height),
+    ]
+    for number, (result, name, timing) in enumerate(rows):
+        parts += _row(result, name, timing, TOP + ROW * number, scale)
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _legend() -> Iterator[str]:
+    place = 16
+    for _, title, colour in _KINDS:
+        yield f'<rect x="{place}" y="12" width="12" height="12" fill="{colour}"/>'
+        yield f'<text x="{place + 17}" y="22" fill="#1f2933">{escape(title)}</text>'
+        place += 32 + 6.4 * len(title)
+    yield f'<circle cx="{place + 6}" cy="18" r="4" fill="#1f2933"/>'
+    yield f'<text x="{place + 17}" y="22" fill="#1f2933">message in the group</text>'
+
+
+def _axis(longest: float, scale: float, height: int) -> Iterator[str]:
+    step = next((each for each in _TICKS if longest / each <= _MOST_TICKS), _TICKS[-1])
+    moment = 0.0
+    while moment <= longest:
+        place = LEFT + moment * scale
+        yield f'<line x1="{place:.1f}" y1="{TOP - 12}" x2="{place:.1f}" y2="{height - 12}" stroke="#e4e7eb"/>'
+        yield f'<text x="{place:.1f}" y="{TOP - 16}" fill="#52606d" text-anchor="middle">{moment:g} s</text>'
+        moment += step
+
+
+def _row(result: Result, name: str, timing: Timing, top: int, scale: float) -> Iterator[str]:
+    words = f"{result.drill.name}: {name}"
+    colour = "#1f2933" if result.passed else "#c81e1e"
+    yield f'<text x="{LEFT - 10}" y="{top + BAR - 2}" fill="{colour}" text-anchor="end">{escape(words)}</text>'
+    for (_, title, fill), begin, end in _bars(timing):
+        left, right = (LEFT + (moment - timing.fault_at) * scale for moment in (begin, end))
+        yield (
+            f'<rect x="{left:.1f}" y="{top}" width="{max(right - left, 0.5):.1f}" height="{BAR}" fill="{fill}">'
+            f"<title>{escape(title)}: {end - begin:.1f} s</title></rect>"
+        )
+    for moment in (timing.told_at, timing.ended_at):
+        if moment is not None:
+            place = LEFT + (moment - timing.fault_at) * scale
+            yield f'<circle cx="{place:.1f}" cy="{top + BAR / 2:g}" r="4" fill="#1f2933"/>'
+
+
+def _bars(timing: Timing) -> Iterator[tuple[tuple[str, str, str], float, float]]:
+    """What to draw, from one moment to the next; a moment that is not known is left out."""
+    moments = [
+        (_KINDS[0], timing.fault_at),
+        (_KINDS[1], timing.true_at),
+        (_KINDS[2], timing.firing_at),
+        (_KINDS[3], timing.told_at),
+        (_KINDS[4], timing.cleared_at),
+    ]
+    known = [(kind, moment) for kind, moment in moments if moment is not None]
+    known.sort(key=lambda pair: pair[1])
+    last = max(moment for moment in (known[-1][1], timing.ended_at) if moment is not None)
+    for (kind, begin), (_, end) in zip(known, [*known[1:], (None, last)], strict=True):
+        if end > begin:
+            yield kind, begin, end
+
+
+def _length(timing: Timing) -> float:
+    known = [timing.told_at, timing.cleared_at, timing.ended_at, timing.over_at]
+    return max((moment for moment in known if moment is not None), default=timing.fault_at + 1) - timing.fault_at
