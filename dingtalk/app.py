@@ -173,7 +173,7 @@ def create_app(
             Route("/v1/alertmanager/{receiver}", webhook.post, methods=["POST"]),
             Route("/v1/status", api.status),
             Route("/v1/messages", api.messages),
-            Route("/v1/messages/{id:int}/resend", api.resend, methods=["POST"]),
+            Route("/v1/messages/{id}/resend", api.resend, methods=["POST"]),
             Route("/livez", api.livez),
             Route("/readyz", api.readyz),
             Route("/metrics", api.metrics),

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
 from dingtalk.errors import StoreUnavailable
+from dingtalk.message_number import message_number, nearest
 from dingtalk.outbox.rows import MessageState
 from dingtalk.pages.bubble import Bubbles
 from dingtalk.pages.look import Look
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 LAST = 10
 """Messages on the overview."""
 PER_PAGE = 50
-_MOST = (1 << 63) - 1
 
 
 class Pages:
@@ -60,8 +60,8 @@ class Pages:
         return [
             Route("/", self._guarded(self._overview)),
             Route("/messages", self._guarded(self._messages)),
-            Route("/messages/{id:int}", self._guarded(self._message)),
-            Route("/messages/{id:int}/resend", self._guarded(self._resend), methods=["POST"]),
+            Route("/messages/{id}", self._guarded(self._message)),
+            Route("/messages/{id}/resend", self._guarded(self._resend), methods=["POST"]),
             Route("/runbooks", self._guarded(self._all_runbooks)),
             Route("/runbooks/{name}", self._guarded(self._runbook)),
         ]
@@ -87,17 +87,16 @@ class Pages:
         asked = request.query_params
         try:
             state = MessageState(asked["state"]) if asked.get("state") else None
-            before = int(asked["before"]) if asked.get("before") else None
+            before = nearest(int(asked["before"])) if asked.get("before") else None
         except ValueError:
             return self._problem(request, 400, "看不懂这个地址", "state 是消息的状态之一，before 是消息的编号。")
-        before = None if before is None else max(-_MOST, min(before, _MOST))
         found = await asyncio.to_thread(self._outbox.messages, state=state, before=before, limit=PER_PAGE + 1)
         older = found[PER_PAGE - 1].id if len(found) > PER_PAGE else None
         return self._look.page("messages.html", request.url.path, messages=found[:PER_PAGE], chosen=state, before=before, older=older)
 
     async def _message(self, request: Request) -> Response:
-        number = request.path_params["id"]
-        message = await asyncio.to_thread(self._outbox.message, number) if number <= _MOST else None
+        number = message_number(request.path_params["id"])
+        message = None if number is None else await asyncio.to_thread(self._outbox.message, number)
         if message is None:
             return self._problem(request, 404, "没有这条消息", "编号不对，或者它已过保留期。")
         attempts = await asyncio.to_thread(self._outbox.attempts_of, message.id)
@@ -117,8 +116,8 @@ class Pages:
     async def _resend(self, request: Request) -> Response:
         if not is_own_form(request.headers):
             return self._problem(request, 403, "不是本页的表单", "只有这里的页面可以重发消息；程序请用 /v1/messages/<编号>/resend。")
-        number = request.path_params["id"]
-        if number > _MOST or not await asyncio.to_thread(self._outbox.resend, number):
+        number = message_number(request.path_params["id"])
+        if number is None or not await asyncio.to_thread(self._outbox.resend, number):
             return self._problem(request, 409, "没有可重发的", "这条消息不存在，或者已经不是未送达。")
         self._worker.wake()
         return RedirectResponse(f"../{number}", 303)
