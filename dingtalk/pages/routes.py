@@ -12,10 +12,11 @@ from starlette.routing import Route
 from dingtalk.errors import StoreUnavailable
 from dingtalk.message_number import message_number, nearest
 from dingtalk.outbox.rows import MessageState
+from dingtalk.pages import words
 from dingtalk.pages.bubble import Bubbles
-from dingtalk.pages.look import Look
 from dingtalk.pages.runbook import runbook_html
 from dingtalk.pages.visitor import Visitors, is_own_form
+from dingtalk.web.look import Look, root
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -53,7 +54,7 @@ class Pages:
         self._runbooks = runbooks
         self._visitors = Visitors(config, guard)
         self._bubbles = Bubbles(config.people)
-        self._look = Look(zone=ZoneInfo(config.time_zone), clock=clock)
+        self._look = Look("dingtalk.pages", zone=ZoneInfo(config.time_zone), clock=clock, filters=words.FILTERS, names=words.NAMES)
 
     def routes(self) -> Sequence[BaseRoute]:
         """Their addresses."""
@@ -81,7 +82,7 @@ class Pages:
     async def _overview(self, request: Request) -> Response:
         status = await asyncio.to_thread(self._worker.planner.status)
         last = await asyncio.to_thread(self._outbox.messages, limit=LAST)
-        return self._look.page("overview.html", request.url.path, facts=status, messages=last)
+        return self._page(request, "overview.html", facts=status, messages=last)
 
     async def _messages(self, request: Request) -> Response:
         asked = request.query_params
@@ -92,7 +93,7 @@ class Pages:
             return self._problem(request, 400, "看不懂这个地址", "state 是消息的状态之一，before 是消息的编号。")
         found = await asyncio.to_thread(self._outbox.messages, state=state, before=before, limit=PER_PAGE + 1)
         older = found[PER_PAGE - 1].id if len(found) > PER_PAGE else None
-        return self._look.page("messages.html", request.url.path, messages=found[:PER_PAGE], chosen=state, before=before, older=older)
+        return self._page(request, "messages.html", messages=found[:PER_PAGE], chosen=state, before=before, older=older)
 
     async def _message(self, request: Request) -> Response:
         number = message_number(request.path_params["id"])
@@ -102,9 +103,9 @@ class Pages:
         attempts = await asyncio.to_thread(self._outbox.attempts_of, message.id)
         receipts = await asyncio.to_thread(self._outbox.receipts_behind, message.bundle)
         parts = await asyncio.to_thread(self._outbox.messages_of, message.bundle)
-        return self._look.page(
+        return self._page(
+            request,
             "message.html",
-            request.url.path,
             message=message,
             text=self._bubbles.html(message.part),
             buttons=self._bubbles.buttons(message.part),
@@ -123,7 +124,7 @@ class Pages:
         return RedirectResponse(f"../{number}", 303)
 
     async def _all_runbooks(self, request: Request) -> Response:
-        return self._look.page("runbooks.html", request.url.path, titles=self._runbooks.titles)
+        return self._page(request, "runbooks.html", titles=self._runbooks.titles)
 
     async def _runbook(self, request: Request) -> Response:
         name = request.path_params["name"]
@@ -131,7 +132,12 @@ class Pages:
         if text is None:
             return self._problem(request, 404, "没有这个处理手册", "名称不对，或者通知器的 runbooks 没有指向放手册的文件夹。")
         html = runbook_html(text, known=lambda other: self._runbooks.text(other) is not None)
-        return self._look.page("runbook.html", request.url.path, name=name, text=html)
+        return self._page(request, "runbook.html", name=name, text=html)
 
-    def _problem(self, request: Request, status: int, title: str, words: str, *, headers: dict[str, str] | None = None) -> Response:
-        return self._look.page("problem.html", request.url.path, status=status, headers=headers, title=title, words=words)
+    def _problem(self, request: Request, status: int, title: str, said: str, *, headers: dict[str, str] | None = None) -> Response:
+        return self._page(request, "problem.html", status=status, headers=headers, title=title, words=said)
+
+    def _page(
+        self, request: Request, template: str, *, status: int = 200, headers: dict[str, str] | None = None, **facts: object
+    ) -> Response:
+        return self._look.page(template, status=status, headers=headers, root=root(request.url.path), **facts)

@@ -79,7 +79,7 @@ class Site:
 
 
 def checked(response) -> Page:
-    style = resources.files("dingtalk.pages").joinpath("static", "style.css").read_bytes()
+    style = resources.files("dingtalk.web").joinpath("static", "style.css").read_bytes()
     digest = base64.b64encode(hashlib.sha256(style).digest()).decode()
     assert response.headers["content-security-policy"] == (
         f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
