@@ -63,6 +63,7 @@ def _maintenance(layout: Layout, duration: str, by: str | None, reason: str) -> 
     from cli.duration import parse_duration
     from cli.notifier import upkeep
     from cli.notifier.client import NotifierUnusable
+    from cli.notifier.login import login_name
     from cli.notifier.running import notifier_of
 
     now = datetime.now().astimezone()
@@ -72,7 +73,7 @@ def _maintenance(layout: Layout, duration: str, by: str | None, reason: str) -> 
     except (ValueError, OverflowError) as error:
         raise typer.BadParameter(str(error)) from error
     try:
-        done = client.arrange(upkeep.wanted(starts_at=now, ends_at=ends_at, by=by or upkeep.who(), reason=reason))
+        done = client.arrange(upkeep.wanted(starts_at=now, ends_at=ends_at, by=by or login_name(), reason=reason))
     except NotifierUnusable as error:
         yield f"no maintenance was begun: {error}"
         return

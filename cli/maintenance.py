@@ -41,6 +41,7 @@ def maintenance(
       1  the notifier does not answer or refuses, or a part of it could not be done; the message says which
     """  # noqa: D301 -- the backspace character tells the help not to wrap what follows
     from cli.notifier import upkeep
+    from cli.notifier.login import login_name
     from cli.notifier.running import notifier_at, notifier_beside
 
     now = datetime.now().astimezone()
@@ -54,9 +55,9 @@ def maintenance(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     if period is not None:
-        _arrange(client, upkeep.wanted(starts_at=period[0], ends_at=period[1], by=by or upkeep.who(), reason=reason))
+        _arrange(client, upkeep.wanted(starts_at=period[0], ends_at=period[1], by=by or login_name(), reason=reason))
     elif end_now:
-        _arrange(client, {"until": None, "by": by or upkeep.who()})
+        _arrange(client, {"until": None, "by": by or login_name()})
     else:
         print(upkeep.text(client.maintenance(), now.tzinfo))
 

@@ -81,6 +81,7 @@ def create_app(
     max_bytes: int = MAX_BYTES,
     links: SignedLinks | None = None,
     silences: Silences | None = None,
+    runbooks: Runbooks | None = None,
 ) -> Starlette:
     """Put the notifier together. Its lifespan delivers; whoever opened the store closes it afterwards.
 
@@ -101,9 +102,7 @@ def create_app(
         max_bytes: of one notification.
         links: the links of messages; without them their pages are not there.
         silences: makes silences; none are made when it is not given.
-
-    Raises:
-        ConfigError: the folder of runbooks cannot be read.
+        runbooks: shown; there are none when they are not given.
     """
     metrics = metrics or Metrics(config)
     log = log or Log(None, clock=clock)
@@ -133,7 +132,7 @@ def create_app(
         traces=traces,
         max_bytes=max_bytes,
     )
-    pages = Pages(config, guard=guard, outbox=store, worker=worker, runbooks=Runbooks.load(config.runbooks), clock=clock)
+    pages = Pages(config, guard=guard, outbox=store, worker=worker, runbooks=runbooks or Runbooks({}), clock=clock)
     api = StatusApi(guard=guard, outbox=store, worker=worker, webhook=webhook, metrics=metrics)
     desk = Desk(outbox=store, notices=worker.notices, wake=worker.wake, silences=silences or NoSilences(), log=log, clock=clock)
     groups = GroupsApi(guard=guard, desk=desk)
@@ -173,7 +172,7 @@ def create_app(
             Route("/v1/alertmanager/{receiver}", webhook.post, methods=["POST"]),
             Route("/v1/status", api.status),
             Route("/v1/messages", api.messages),
-            Route("/v1/messages/{id:int}/resend", api.resend, methods=["POST"]),
+            Route("/v1/messages/{id}/resend", api.resend, methods=["POST"]),
             Route("/livez", api.livez),
             Route("/readyz", api.readyz),
             Route("/metrics", api.metrics),
@@ -241,7 +240,8 @@ def run(
     log = Log(sys.stderr, clock=clock, instance=instance)
     metrics = Metrics(config)
     links = SignedLinks(f"{config.public_url}{PAGES}", kept_link_key(config)) if config.public_url else None
-    writer: Renders = renderer or _renderer(config, links=links, metrics=metrics, log=log)
+    runbooks = Runbooks.load(config.runbooks)
+    writer: Renders = renderer or _renderer(config, links=links, runbooks=runbooks, metrics=metrics, log=log)
     traced = telemetry(os.environ, instance_id=instance, instance_name=instance_name)
     with contextlib.ExitStack() as stack:
         if traced is not None:
@@ -258,23 +258,19 @@ def run(
                 metrics=metrics,
                 log=log,
                 links=links,
+                runbooks=runbooks,
                 traces=NoTraces() if traced is None else OtelTraces(traced.tracer_provider, clock=clock),
                 listener=listener,
             )
         )
 
 
-def _renderer(config: Config, *, links: SignedLinks | None, metrics: Metrics, log: Log) -> Renderer:
+def _renderer(config: Config, *, links: SignedLinks | None, runbooks: Runbooks, metrics: Metrics, log: Log) -> Renderer:
     def failed(template: str, reason: str) -> None:
         metrics.template_failed()
         log.write(Event.TEMPLATE_FAILED, subject=template, words=reason)
 
-    return Renderer(
-        config,
-        Templates.load(config.templates, on_failure=failed),
-        links=links,
-        first_steps=Runbooks.load(config.runbooks).first_steps,
-    )
+    return Renderer(config, Templates.load(config.templates, on_failure=failed), links=links, first_steps=runbooks.first_steps)
 
 
 async def _serve(
@@ -287,6 +283,7 @@ async def _serve(
     metrics: Metrics,
     log: Log,
     links: SignedLinks | None,
+    runbooks: Runbooks,
     traces: Traces,
     listener: socket.socket | None,
 ) -> None:
@@ -302,6 +299,7 @@ async def _serve(
             metrics=metrics,
             log=log,
             links=links,
+            runbooks=runbooks,
             silences=Alertmanager(config.alertmanager_url, stack),
             traces=traces,
             http=http,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from dingtalk.errors import StoreUnavailable
+from dingtalk.message_number import message_number, nearest
 from dingtalk.outbox.rows import MessageState
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class StatusApi:
             return self._guard.refusal()
         try:
             state = MessageState(request.query_params["state"]) if "state" in request.query_params else None
-            before = int(request.query_params["before"]) if "before" in request.query_params else None
+            before = nearest(int(request.query_params["before"])) if "before" in request.query_params else None
             limit = min(MAX_MESSAGES, max(1, int(request.query_params.get("limit", "100"))))
         except ValueError:
             states = ", ".join(state.value for state in MessageState)
@@ -90,13 +91,14 @@ class StatusApi:
         """Let a dead letter wait again."""
         if not self._admits(request):
             return self._guard.refusal()
-        message = int(request.path_params["id"])
+        given = request.path_params["id"]
+        message = message_number(given)
         try:
-            done = await asyncio.to_thread(self._outbox.resend, message)
+            done = message is not None and await asyncio.to_thread(self._outbox.resend, message)
         except StoreUnavailable as error:
             return _unavailable(error)
         if not done:
-            return JSONResponse({"error": f"there is no dead letter {message}"}, status_code=404)
+            return JSONResponse({"error": f"there is no dead letter {given}"}, status_code=404)
         self._worker.wake()
         return JSONResponse({"waiting": message})
 

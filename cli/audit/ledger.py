@@ -23,6 +23,10 @@ class Ledger(Protocol):
         """The lives that had started before `until` and had an entry at or after `since`, the oldest first."""
         ...
 
+    def living(self, since_ns: int) -> frozenset[str]:
+        """The lives of processes that lived at or after `since`; one that has only just begun has no entry yet."""
+        ...
+
     def entries(self, life: str, since_ns: int = 0, until_ns: int = FOREVER) -> Iterator[LedgerEntry]:
         """The entries of a life in a range of time, the oldest first; their counts never fall."""
         ...

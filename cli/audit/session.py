@@ -130,7 +130,11 @@ class Audit:
         return self.unix_ns()
 
     def _uncollected_since(self, ns: int) -> bool:
-        return any(not life.final and life.last_unix_ns < ns for life in self.ledger.lives(ns - FRESH_NS))
+        lives = self.ledger.lives()
+        if any(not life.final and ns - FRESH_NS <= life.last_unix_ns < ns for life in lives):
+            return True
+        # One that has only just begun is known by its table alone, until it is collected for the first time.
+        return bool(self.ledger.living(ns - FRESH_NS) - {life.life for life in lives})
 
     async def _read_series(self, progress: Progress) -> None:
         if self.samples is None or self._prometheus_unread is not None:

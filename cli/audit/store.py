@@ -7,6 +7,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from cli.audit.range import reach
+from service.open_table import living
 from service.requeststore import sqlite_file
 from service.requeststore.ledger import LedgerReader
 
@@ -20,7 +21,7 @@ STORE_FILE = "telemetry.db"
 
 
 class StoreLedger(LedgerReader):
-    """The reader of the ledger, which also knows how far back everything is there.
+    """The reader of the ledger, which also knows how far back everything is there, and which processes live.
 
     Args:
         data_dir: the data folder.
@@ -30,8 +31,13 @@ class StoreLedger(LedgerReader):
     """
 
     def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
         self._file = data_dir / STORE_FILE
         super().__init__(self._file)
+
+    def living(self, since_ns: int) -> frozenset[str]:
+        """The lives of processes of the data folder that lived at or after a moment, by their tables of open inferences."""
+        return living(self._data_dir, since_ns)
 
     def reach(self, now_ns: int, days: Mapping[str, float]) -> Reach:
         """How far back everything should still be there.

@@ -214,10 +214,12 @@ def notifier_client(url: str | None, token_file: Path | None) -> NotifierClient:
 
 
 def _token(path: Path) -> str:
+    from cli.notifier.token_file import read_token
+
     try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"--token-file {path} cannot be read: {getattr(error, 'strerror', None) or 'no text'}") from error
+        return read_token(path)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 notifier = CommandGroup(

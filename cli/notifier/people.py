@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from cli.notifier.command import TokenFile, Url, group_digest
+from cli.notifier.login import login_name
 
 Group = Annotated[str, typer.Argument(help="The twelve characters that a message names its group with.", callback=group_digest)]
 By = Annotated[str | None, typer.Option(help="Who you are; said in the group.", show_default="your login name")]
@@ -30,7 +30,7 @@ def ack(group: Group, by: By = None, url: Url = None, token_file: TokenFile = No
     """  # noqa: D301 -- the backspace character tells the help not to wrap what follows
     from cli.notifier.command import notifier_client
 
-    who = by or _login()
+    who = by or login_name()
     taken = notifier_client(url, token_file).acknowledge(group, by=who)
     if taken["first"]:
         print(f"{group}: taken over by {who}")
@@ -62,18 +62,11 @@ def silence(
         seconds = parse_duration(for_)
     except ValueError as error:
         raise typer.BadParameter(f"--for: {error}") from error
-    made = notifier_client(url, token_file).silence(group, by=by or _login(), reason=reason, seconds=seconds)
+    made = notifier_client(url, token_file).silence(group, by=by or login_name(), reason=reason, seconds=seconds)
     labels = ", ".join(f"{name}={value}" for name, value in sorted(made["matchers"].items()))
     print(f"{group}: silence {made['silence']} until {_moment(made['until'])}: {labels}")
     if not made["told"]:
         print("the group could not be told; tell it yourself")
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        raise typer.BadParameter("give your name with --by") from None
 
 
 def _moment(unix: float) -> str:

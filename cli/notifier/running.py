@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cli.notifier.client import NotifierClient
+from cli.notifier.token_file import read_token
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,8 +52,4 @@ def notifier_at(url: str, token_file: Path | None) -> NotifierClient:
     Raises:
         ValueError: the URL is none, or the file of the token cannot be read.
     """
-    try:
-        token = None if token_file is None else token_file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"the token {token_file} cannot be read: {getattr(error, 'strerror', None) or 'no text'}") from error
-    return NotifierClient(url, token=token, timeout=TIMEOUT)
+    return NotifierClient(url, token=None if token_file is None else read_token(token_file), timeout=TIMEOUT)

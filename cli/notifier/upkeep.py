@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +16,6 @@ if TYPE_CHECKING:
 TOLD_WITHIN = 10.0
 PAUSE = 0.1
 _OK = "ok"
-
-
-def who() -> str:
-    """The name of whoever runs this."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return "mgeo"
 
 
 def wanted(*, starts_at: datetime, ends_at: datetime, by: str, reason: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Groups(Messages):
         """What is known of a group; None when nothing of it is kept."""
         with self._read() as connection:
             row = connection.execute(
-                "SELECT id, receiver, payload, received_at, repeat, group_key, firing FROM receipt"
+                "SELECT id, receiver, deflated, received_at, repeat, group_key, firing FROM receipt JOIN payload ON payload.receipt = id"
                 " WHERE digest = ? ORDER BY id DESC LIMIT 1",
                 (digest,),
             ).fetchone()
@@ -70,7 +70,10 @@ class Groups(Messages):
                     break
                 chosen.append(number)
             rows = [
-                connection.execute("SELECT id, receiver, payload, received_at, repeat FROM receipt WHERE id = ?", (number,)).fetchone()
+                connection.execute(
+                    "SELECT id, receiver, deflated, received_at, repeat FROM receipt JOIN payload ON payload.receipt = id WHERE id = ?",
+                    (number,),
+                ).fetchone()
                 for number in chosen
             ]
         return [_receipt(row) for row in rows], len(chosen) < len(sizes)

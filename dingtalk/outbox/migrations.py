@@ -226,6 +226,14 @@ def m008_heard(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE receipt ADD COLUMN echoes TEXT NOT NULL DEFAULT '[]'")
 
 
+def m009_payloads(connection: sqlite3.Connection) -> None:
+    """What Alertmanager posted in a table of its own, so that a receipt whose state changes is not written anew with all of it."""
+    connection.execute("CREATE TABLE payload (receipt INTEGER PRIMARY KEY, deflated BLOB NOT NULL)")
+    connection.execute("INSERT INTO payload (receipt, deflated) SELECT id, payload FROM receipt")
+    connection.execute("ALTER TABLE receipt DROP COLUMN payload")
+    connection.execute("CREATE TRIGGER payload_goes AFTER DELETE ON receipt BEGIN DELETE FROM payload WHERE receipt = old.id; END")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     m001_receipts,
     m002_messages,
@@ -235,6 +243,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     m006_traces,
     m007_watch,
     m008_heard,
+    m009_payloads,
 )
 
 

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 MAX_GROUPS = 2_000
 """More groups than a plan can tell; the rest is looked at when these are told."""
+_RECEIPTS = "SELECT id, receiver, deflated, received_at, repeat, echoes FROM receipt JOIN payload ON payload.receipt = id"
 
 
 class Receipts(HeardOf):
-    """The table `receipt`, and those that every receipt changes."""
+    """The tables `receipt` and `payload`, and those that every receipt changes."""
 
     def receive(self, notification: Notification, payload: bytes, *, replica_window: float, trace: TraceIds | None = None) -> Accepted:
         """Store a notification; the same content within `replica_window` seconds is another replica's and is not stored again.
@@ -66,8 +67,8 @@ class Receipts(HeardOf):
             # Nothing but the end of what was told late, with its end: it is told already.
             waits = not echoes or self._brings_news(connection, notification, echoes)
             cursor = connection.execute(
-                "INSERT INTO receipt (received_at, receiver, group_key, content_key, severity, repeat, alerts, payload, state, told_at,"
-                " echoes, digest, firing, trace_id, span_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO receipt (received_at, receiver, group_key, content_key, severity, repeat, alerts, state, told_at, echoes,"
+                " digest, firing, trace_id, span_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     now,
                     notification.receiver,
@@ -76,7 +77,6 @@ class Receipts(HeardOf):
                     notification.severity.value,
                     repeat,
                     len(notification.alerts) - len(echoes),
-                    deflated,
                     "waiting" if waits else "told",
                     None if waits else now,
                     json.dumps(sorted(echoes)),
@@ -92,6 +92,7 @@ class Receipts(HeardOf):
             self._remember(connection, notification, now)
             stored = cursor.lastrowid
             assert stored is not None
+            connection.execute("INSERT INTO payload (receipt, deflated) VALUES (?, ?)", (stored, deflated))
         self._waiting += int(waits)
         return Accepted(id=stored)
 
@@ -159,7 +160,7 @@ class Receipts(HeardOf):
     def _receipts(self, condition: str, values: tuple[object, ...]) -> list[StoredReceipt]:
         with self._read() as connection:
             rows = connection.execute(
-                f"SELECT id, receiver, payload, received_at, repeat, echoes FROM receipt WHERE {condition} ORDER BY id",  # noqa: S608 -- ours
+                f"{_RECEIPTS} WHERE {condition} ORDER BY id",
                 values,
             ).fetchall()
         return [

@@ -10,11 +10,13 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
 from dingtalk.errors import StoreUnavailable
+from dingtalk.message_number import message_number, nearest
 from dingtalk.outbox.rows import MessageState
+from dingtalk.pages import words
 from dingtalk.pages.bubble import Bubbles
-from dingtalk.pages.look import Look
 from dingtalk.pages.runbook import runbook_html
 from dingtalk.pages.visitor import Visitors, is_own_form
+from dingtalk.web.look import Look, root
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
 LAST = 10
 """Messages on the overview."""
 PER_PAGE = 50
-_MOST = (1 << 63) - 1
 
 
 class Pages:
@@ -53,15 +54,15 @@ class Pages:
         self._runbooks = runbooks
         self._visitors = Visitors(config, guard)
         self._bubbles = Bubbles(config.people)
-        self._look = Look(zone=ZoneInfo(config.time_zone), clock=clock)
+        self._look = Look("dingtalk.pages", zone=ZoneInfo(config.time_zone), clock=clock, filters=words.FILTERS, names=words.NAMES)
 
     def routes(self) -> Sequence[BaseRoute]:
         """Their addresses."""
         return [
             Route("/", self._guarded(self._overview)),
             Route("/messages", self._guarded(self._messages)),
-            Route("/messages/{id:int}", self._guarded(self._message)),
-            Route("/messages/{id:int}/resend", self._guarded(self._resend), methods=["POST"]),
+            Route("/messages/{id}", self._guarded(self._message)),
+            Route("/messages/{id}/resend", self._guarded(self._resend), methods=["POST"]),
             Route("/runbooks", self._guarded(self._all_runbooks)),
             Route("/runbooks/{name}", self._guarded(self._runbook)),
         ]
@@ -81,31 +82,30 @@ class Pages:
     async def _overview(self, request: Request) -> Response:
         status = await asyncio.to_thread(self._worker.planner.status)
         last = await asyncio.to_thread(self._outbox.messages, limit=LAST)
-        return self._look.page("overview.html", request.url.path, facts=status, messages=last)
+        return self._page(request, "overview.html", facts=status, messages=last)
 
     async def _messages(self, request: Request) -> Response:
         asked = request.query_params
         try:
             state = MessageState(asked["state"]) if asked.get("state") else None
-            before = int(asked["before"]) if asked.get("before") else None
+            before = nearest(int(asked["before"])) if asked.get("before") else None
         except ValueError:
             return self._problem(request, 400, "看不懂这个地址", "state 是消息的状态之一，before 是消息的编号。")
-        before = None if before is None else max(-_MOST, min(before, _MOST))
         found = await asyncio.to_thread(self._outbox.messages, state=state, before=before, limit=PER_PAGE + 1)
         older = found[PER_PAGE - 1].id if len(found) > PER_PAGE else None
-        return self._look.page("messages.html", request.url.path, messages=found[:PER_PAGE], chosen=state, before=before, older=older)
+        return self._page(request, "messages.html", messages=found[:PER_PAGE], chosen=state, before=before, older=older)
 
     async def _message(self, request: Request) -> Response:
-        number = request.path_params["id"]
-        message = await asyncio.to_thread(self._outbox.message, number) if number <= _MOST else None
+        number = message_number(request.path_params["id"])
+        message = None if number is None else await asyncio.to_thread(self._outbox.message, number)
         if message is None:
             return self._problem(request, 404, "没有这条消息", "编号不对，或者它已过保留期。")
         attempts = await asyncio.to_thread(self._outbox.attempts_of, message.id)
         receipts = await asyncio.to_thread(self._outbox.receipts_behind, message.bundle)
         parts = await asyncio.to_thread(self._outbox.messages_of, message.bundle)
-        return self._look.page(
+        return self._page(
+            request,
             "message.html",
-            request.url.path,
             message=message,
             text=self._bubbles.html(message.part),
             buttons=self._bubbles.buttons(message.part),
@@ -117,14 +117,14 @@ class Pages:
     async def _resend(self, request: Request) -> Response:
         if not is_own_form(request.headers):
             return self._problem(request, 403, "不是本页的表单", "只有这里的页面可以重发消息；程序请用 /v1/messages/<编号>/resend。")
-        number = request.path_params["id"]
-        if number > _MOST or not await asyncio.to_thread(self._outbox.resend, number):
+        number = message_number(request.path_params["id"])
+        if number is None or not await asyncio.to_thread(self._outbox.resend, number):
             return self._problem(request, 409, "没有可重发的", "这条消息不存在，或者已经不是未送达。")
         self._worker.wake()
         return RedirectResponse(f"../{number}", 303)
 
     async def _all_runbooks(self, request: Request) -> Response:
-        return self._look.page("runbooks.html", request.url.path, titles=self._runbooks.titles)
+        return self._page(request, "runbooks.html", titles=self._runbooks.titles)
 
     async def _runbook(self, request: Request) -> Response:
         name = request.path_params["name"]
@@ -132,7 +132,12 @@ class Pages:
         if text is None:
             return self._problem(request, 404, "没有这个处理手册", "名称不对，或者通知器的 runbooks 没有指向放手册的文件夹。")
         html = runbook_html(text, known=lambda other: self._runbooks.text(other) is not None)
-        return self._look.page("runbook.html", request.url.path, name=name, text=html)
+        return self._page(request, "runbook.html", name=name, text=html)
 
-    def _problem(self, request: Request, status: int, title: str, words: str, *, headers: dict[str, str] | None = None) -> Response:
-        return self._look.page("problem.html", request.url.path, status=status, headers=headers, title=title, words=words)
+    def _problem(self, request: Request, status: int, title: str, said: str, *, headers: dict[str, str] | None = None) -> Response:
+        return self._page(request, "problem.html", status=status, headers=headers, title=title, words=said)
+
+    def _page(
+        self, request: Request, template: str, *, status: int = 200, headers: dict[str, str] | None = None, **facts: object
+    ) -> Response:
+        return self._look.page(template, status=status, headers=headers, root=root(request.url.path), **facts)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dingtalk.answer import Outcome
+from dingtalk.notice import DEGRADATION_WORDS
 from dingtalk.outbox.rows import FALLBACK, NO_ROBOT, MessageState, RobotState
 from dingtalk.plan import Form, Lane
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 STATES: Mapping[MessageState, str] = {
     MessageState.WAITING: "等待",
@@ -60,3 +61,16 @@ def outcome(value: str | None) -> str:
 def robot(name: str) -> str:
     """A robot, or what stands for one."""
     return FALLBACK_WORDS if name == FALLBACK else name
+
+
+FILTERS: Mapping[str, Callable[..., object]] = {"outcome": outcome, "robot": robot}
+NAMES: Mapping[str, object] = {
+    "states": STATES,
+    "robot_states": ROBOT_STATES,
+    "unreachable": UNREACHABLE,
+    "lanes": LANES,
+    "forms": FORMS,
+    "receipt_states": RECEIPTS,
+    "steps": DEGRADATION_WORDS,
+}
+"""What templates call them."""

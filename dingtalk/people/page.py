@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from importlib import resources
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from starlette.responses import HTMLResponse
-
-from dingtalk import wording
 from dingtalk.people.wording import SILENCE_CHOICES, USUAL_SILENCE
 from dingtalk.received import read
 from dingtalk.told import merge
 from dingtalk.view import Viewer
+from dingtalk.web.look import Look
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,12 +27,9 @@ if TYPE_CHECKING:
 
 MOST_ALERTS = 200
 """Alerts of one notification on a page."""
-_POLICY = "default-src 'none'; style-src 'sha256-{digest}'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 _HEADERS = {
-    "Cache-Control": "no-store",
+    # The address of a page is what lets somebody act.
     "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
     "X-Robots-Tag": "noindex",
 }
 
@@ -55,15 +45,7 @@ class Page:
     def __init__(self, config: Config, clock: Clock) -> None:
         self._clock = clock
         self._viewer = Viewer(config, {})
-        self._zone = ZoneInfo(config.time_zone)
-        style = resources.files(__package__).joinpath("static", "style.css").read_bytes()
-        digest = base64.b64encode(hashlib.sha256(style).digest()).decode()
-        self._headers = {**_HEADERS, "Content-Security-Policy": _POLICY.format(digest=digest)}
-        self._templates = Environment(
-            loader=PackageLoader("dingtalk.people"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-        )
-        self._templates.globals.update(style=Markup(style.decode()))  # noqa: S704 -- our own file, not a caller's text
-        self._templates.filters.update(clock=self._in_words, duration=wording.duration)
+        self._look = Look("dingtalk.people", zone=ZoneInfo(config.time_zone), clock=clock, headers=_HEADERS)
 
     def acknowledge(
         self, found: Standing, *, show: str, taken: Taken | None = None, fault: str = "", by: str = "", status: int = 200
@@ -83,9 +65,9 @@ class Page:
             taken_by, taken_at = case.taken_by, case.taken_at
         else:
             taken_by, taken_at = (taken.by, taken.at) if taken is not None else ("", 0.0)
-        return self._page(
+        return self._look.page(
             "ack.html",
-            status,
+            status=status,
             **self._group(found),
             show=show,
             taken_by=taken_by,
@@ -110,9 +92,9 @@ class Page:
         given = given or {}
         choice = given.get("seconds", "")
         matching = found.matching(matchers)
-        return self._page(
+        return self._look.page(
             "silence.html",
-            status,
+            status=status,
             **self._group(found, matching),
             show=show,
             others=len(found.alerts) - len(matching),
@@ -126,9 +108,8 @@ class Page:
 
     def silenced(self, found: Standing, done: Silenced, *, show: str, by: str, reason: str) -> Response:
         """A silence that was made."""
-        return self._page(
+        return self._look.page(
             "silenced.html",
-            200,
             **self._group(found),
             show=show,
             matchers=sorted(done.matchers.items()),
@@ -141,11 +122,11 @@ class Page:
 
     def show(self, found: Standing, receipts: Sequence[StoredReceipt], *, earlier: int | None) -> Response:
         """What was received of a group, the newest first; `earlier` is where it goes on."""
-        return self._page("show.html", 200, **self._group(found), receipts=[self._receipt(one) for one in receipts], earlier=earlier)
+        return self._look.page("show.html", **self._group(found), receipts=[self._receipt(one) for one in receipts], earlier=earlier)
 
     def refusal(self, words: str, status: int) -> Response:
         """Why a link does not count, or nothing could be done."""
-        return self._page("refusal.html", status, words=words)
+        return self._look.page("refusal.html", status=status, words=words)
 
     def _group(self, found: Standing, alerts: Sequence[Told] | None = None) -> dict[str, Any]:
         alerts = found.alerts if alerts is None else alerts
@@ -172,9 +153,3 @@ class Page:
     def _views(self, told: Sequence[Told]) -> list[AlertView]:
         now = self._clock.unix()
         return [self._viewer.view(one, now=now) for one in told[:MOST_ALERTS]]
-
-    def _in_words(self, unix: float) -> str:
-        return wording.local_time(unix, self._zone, self._clock.unix())
-
-    def _page(self, template: str, status: int, **facts: object) -> Response:
-        return HTMLResponse(self._templates.get_template(template).render(facts), status, self._headers)

@@ -55,6 +55,7 @@ def notifier(scale: Scale) -> Group:
             _robot_banned(),
             _quota_nearly_used(),
             _template_failing(scale),
+            _reconciling_failing(scale),
         ),
     )
 
@@ -256,4 +257,22 @@ def _template_failing(scale: Scale) -> Alert:
         value=WHOLE,
         threshold="> 0",
         no_drill="There is no template of the user's in a drill; promtool proves it.",
+    )
+
+
+def _reconciling_failing(scale: Scale) -> Alert:
+    failures = increase(foreign_metrics.NOTIFIER_RECONCILING_FAILURES, limits.RECONCILING_WINDOW, scale)
+    window = scale.spoken(limits.RECONCILING_WINDOW)
+    return Alert(
+        name="ReconcilingFailing",
+        area=Area.ALERTING,
+        severity=Severity.WARNING,
+        expr=f"{failures} > {limits.RECONCILING_FAILURES}",
+        hold=limits.RECONCILING_HOLD,
+        why="Nothing is lost yet: the next comparison looks as far back. But what was missed is told late, and after a day never.",
+        summary="告警对账失败",
+        description=f"通知器（{label('instance')}）在 {window}内有 {WHOLE} 次对账没有做成；期间漏掉的告警暂时补不上。",
+        value=WHOLE,
+        threshold=f"> {limits.RECONCILING_FAILURES} / {window}",
+        no_drill="Prometheus must answer its scrapes and rules and not the notifier; the notifier's own tests do that, promtool proves it.",
     )

@@ -42,6 +42,7 @@ NOTIFIER_QUOTA_FORECAST = "mgeo_notifier_quota_forecast"
 NOTIFIER_TEMPLATE_FAILURES = "mgeo_notifier_template_failures_total"
 NOTIFIER_STORE_WRITABLE = "mgeo_notifier_store_writable"
 NOTIFIER_CLOCK_SKEW = "mgeo_notifier_clock_skew_seconds"
+NOTIFIER_RECONCILING_FAILURES = "mgeo_notifier_reconciling_failures_total"
 
 SDK_PROCESSED = ("otel_sdk_processor_span_processed_total", "otel_sdk_processor_log_processed_total")
 
@@ -68,6 +69,7 @@ OWNERS: dict[str, frozenset[str]] = {
             NOTIFIER_TEMPLATE_FAILURES,
             NOTIFIER_STORE_WRITABLE,
             NOTIFIER_CLOCK_SKEW,
+            NOTIFIER_RECONCILING_FAILURES,
         }
     ),
 }

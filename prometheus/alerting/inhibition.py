@@ -162,7 +162,18 @@ INHIBITIONS: tuple[Inhibition, ...] = (
         equal=EVERYWHERE,
         why="Nobody takes the notifications.",
     ),
-    Inhibition(source="NotifierNotStoring", targets=("NotificationsFailing",), equal=EVERYWHERE, why="It answers 503."),
+    Inhibition(
+        source="NotifierNotStoring",
+        targets=("NotificationsFailing", "ReconcilingFailing"),
+        equal=EVERYWHERE,
+        why="It answers 503, and cannot note what it has compared.",
+    ),
+    Inhibition(
+        source="AlertmanagerUnreachable",
+        targets=("ReconcilingFailing",),
+        equal=EVERYWHERE,
+        why="The notifier asks it too, and what it is told is told soon after it is back.",
+    ),
     Inhibition(
         source="RobotDead",
         targets=("NotifierQueueOld", "RobotBanned"),

@@ -155,6 +155,12 @@ ROBOT_BANNED_HOLD = minutes(1)
 ROBOT_DEAD_HOLD = Duration(30)
 QUOTA_HOLD = hours(1)
 QUOTA_USED_RATIO = 0.95
+# The notifier compares each minute, so a third of a quarter of an hour; a program that starts anew is away for less. The minute between
+# two comparisons is as short as the window in drills, so the number stays.
+RECONCILING_WINDOW = minutes(15)
+RECONCILING_FAILURES = 5
+# One extrapolated window passes.
+RECONCILING_HOLD = minutes(1)
 
 # Alertmanager ----------------------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from service.open_table.layout import TableContents
 
 OPEN_FOLDER = "open"
-_LIVING = ".table"
+LIVING = ".table"
 _DEAD = ".dead"
 
 
@@ -49,7 +49,7 @@ def table_path(data_dir: Path, slot: InstanceSlot) -> Path:
     """
     folder = data_dir / OPEN_FOLDER
     folder.mkdir(exist_ok=True)
-    return folder / f"{slot.command}.{slot.slot}{_LIVING}"
+    return folder / f"{slot.command}.{slot.slot}{LIVING}"
 
 
 def dead_tables(data_dir: Path, slot: InstanceSlot) -> list[DeadTable]:
@@ -66,11 +66,11 @@ def dead_tables(data_dir: Path, slot: InstanceSlot) -> list[DeadTable]:
         OSError: a file cannot be read, renamed or locked.
     """
     own = table_path(data_dir, slot)
-    for path in sorted(own.parent.glob(f"*{_LIVING}")):
+    for path in sorted(own.parent.glob(f"*{LIVING}")):
         if path == own:
             _set_aside(path)
         else:
-            lock = FileLock.take(data_dir / LOCKS_FOLDER / f"{path.name.removesuffix(_LIVING)}.lock")
+            lock = FileLock.take(data_dir / LOCKS_FOLDER / f"{path.name.removesuffix(LIVING)}.lock")
             if lock is not None:
                 _set_aside(path)
                 lock.release()
@@ -80,7 +80,7 @@ def dead_tables(data_dir: Path, slot: InstanceSlot) -> list[DeadTable]:
 def _set_aside(path: Path) -> None:
     # The number of the file keeps apart what several dead processes of one slot left. Another process may have been quicker.
     with contextlib.suppress(FileNotFoundError):
-        path.rename(path.with_name(f"{path.name.removesuffix(_LIVING)}.{path.stat().st_ino}{_DEAD}"))
+        path.rename(path.with_name(f"{path.name.removesuffix(LIVING)}.{path.stat().st_ino}{_DEAD}"))
 
 
 def _claimed(folder: Path) -> Iterator[DeadTable]:

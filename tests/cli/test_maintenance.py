@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import subprocess
 import sys
@@ -62,6 +63,32 @@ def test_down_for_a_wrong_time_ends_nothing(capsys, tmp_path):
     """It is wrong usage."""
     assert main(["down", "--for", "8 hours", "--data-dir", str(tmp_path)]) == 2
     assert "'8 hours' is not a duration" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["maintenance", "--for", "1h"],
+        ["maintenance", "--end"],
+        ["down", "--for", "1h"],
+        ["ack", "0f3c9a1b2d4e"],
+        ["silence", "0f3c9a1b2d4e"],
+    ],
+)
+def test_who_has_no_login_name_must_give_one(arguments, capsys, tmp_path, monkeypatch):
+    """Whatever is asked for, and before anybody is asked: the group is told who it is."""
+    monkeypatch.setattr(running, "DEFAULT_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("MGEO_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(getpass, "getuser", nobody)
+    assert main(arguments) == 2
+    assert "give your name with --by" in capsys.readouterr().err
+    assert main([*arguments, "--by", "张三"]) == 1
+    assert "nothing answers at" in capsys.readouterr().err
+
+
+def nobody():
+    """As `getpass.getuser` for a user of whom there is but a number."""
+    raise KeyError("getpwuid(): uid not found: 54321")
 
 
 def test_the_token_of_the_stack_is_shown_to_its_own_notifier_alone(tmp_path):

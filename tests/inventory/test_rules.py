@@ -58,6 +58,7 @@ LOOKED_AT = {
     "mgeo_notifier_messages_total",
     "mgeo_notifier_queue_depth",
     "mgeo_notifier_rate_headroom",
+    "mgeo_notifier_reconciled_timestamp_seconds",
     "otelcol_exporter_sent_log_records",
     "otelcol_exporter_sent_spans",
     "prometheus_rule_group_last_duration_seconds",

@@ -134,6 +134,7 @@ WRITABLE = notifier("mgeo_notifier_store_writable")
 AGE = notifier("mgeo_notifier_queue_age_seconds")
 DEAD = notifier("mgeo_notifier_dead_letters")
 TEMPLATES = notifier("mgeo_notifier_template_failures_total")
+RECONCILING = notifier("mgeo_notifier_reconciling_failures_total")
 
 
 def state(name: str) -> str:
@@ -153,6 +154,14 @@ def quota_fires(percent: str) -> Fires:
         labels={"instance": "127.0.0.1:8060", "organisation": "corp"},
         description=f"QuotaForecast：组织 corp 本月的消息预计用掉配额的 {percent}。",
         value=percent,
+    )
+
+
+def reconciling_fails(times: str) -> Fires:
+    return Fires(
+        labels=NOTIFIER,
+        description=f"ReconcilingFailing：通知器（127.0.0.1:8060）在 15 分钟内有 {times} 次对账没有做成；期间漏掉的告警暂时补不上。",
+        value=times,
     )
 
 
@@ -264,6 +273,33 @@ NOTIFIER_CASES = (
     ),
     Case(alert="NotifierTemplateFailing", says="none fails", series={TEMPLATES: "0x20"}, at="4m"),
     Case(alert="NotifierTemplateFailing", says="that was an hour ago", series={TEMPLATES: "1x200"}, at="60m"),
+    Case(
+        alert="ReconcilingFailing",
+        says="Prometheus does not answer the notifier, each minute anew",
+        series={RECONCILING: "0x10 1 1 2 2 3 3 4 4 5 5 6 6 7 7 8 8 9 9 10x20"},
+        at="14m",
+        fires=(reconciling_fails("9"),),
+    ),
+    Case(
+        alert="ReconcilingFailing",
+        says="every other comparison fails",
+        series={RECONCILING: "0 0 0 0 1 1 1 1 2 2 2 2 3 3 3 3 4 4 4 4 5 5 5 5 6 6 6 6 7 7 7 7 8 8 8 8 9 9 9 9"},
+        at="18m",
+        fires=(reconciling_fails("8"),),
+    ),
+    Case(alert="ReconcilingFailing", says="every comparison is made", series={RECONCILING: "0x60"}, at="20m"),
+    Case(
+        alert="ReconcilingFailing",
+        says="three fail while Prometheus starts anew",
+        series={RECONCILING: "0x20 1 1 2 2 3x40"},
+        at="16m",
+    ),
+    Case(
+        alert="ReconcilingFailing",
+        says="many failed, half an hour ago",
+        series={RECONCILING: "0 2 4 6 8 10 12x100"},
+        at="40m",
+    ),
 )
 
 CASES = (*META, *NOTIFIER_CASES)

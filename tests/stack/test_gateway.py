@@ -37,6 +37,17 @@ def test_every_page_asks_for_the_login_and_answers_to_it(stack: Stack, path: str
     assert httpx.get(url, auth=("mgeo", PASSWORD), timeout=20).status_code == 200
 
 
+@pytest.mark.parametrize("prefix", ["/prometheus", "/alertmanager", "/notifier", "/simulator", "/jaeger", "/grafana"])
+def test_a_prefix_without_its_slash_leads_to_the_one_with_it(stack: Stack, prefix: str) -> None:
+    """Nothing else is redirected: what only begins like one is the service's."""
+    url = stack.url("gateway_port") + prefix
+    answer = httpx.get(url, timeout=20)
+
+    assert (answer.status_code, answer.headers["location"]) == (302, f"{prefix}/")
+    assert httpx.get(f"{url}s", timeout=20).status_code == 401
+    assert httpx.get(f"{url}/", timeout=20).status_code == 401
+
+
 @pytest.mark.parametrize("path", ["/", "/v1/requests", "/prometheus/-/ready", "/jaeger/api/v3/services"])
 def test_a_bearer_token_opens_nothing_where_the_service_asks_for_no_keys(stack: Stack, path: str) -> None:
     """Else any word behind `Bearer` would be a way past the login."""

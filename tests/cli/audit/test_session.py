@@ -388,6 +388,33 @@ def test_what_runs_is_collected_once_more_first(world, virtual_loop):
     assert 4 <= virtual_loop.time() < 6
 
 
+def test_what_has_only_just_begun_is_waited_for(world, virtual_loop):
+    """It has no entry yet, and has served already."""
+    world.stop()
+    world.start()
+    world.serve()
+    audit = world.audit(settle=30.0, monotonic=virtual_loop.time)
+    audit.plan = type(audit.plan)(since_ns=0, until_ns=None, settle=30.0, most_named=10)
+    virtual_loop.call_later(4, world.collect)
+    verdict = virtual_loop.run_until_complete(audit.run())
+    assert (verdict.window.served.total(), verdict.difference) == (1, 0)
+    assert 4 <= virtual_loop.time() < 6
+
+
+def test_what_has_begun_and_is_never_collected_is_not_waited_for_for_ever(world, virtual_loop):
+    """An interval and a half, or as long as the audit may take."""
+    world.stop()
+    world.start()
+    world.serve()
+    for settle, waited in ((30.0, 15), (3.0, 3)):
+        begin = virtual_loop.time()
+        audit = world.audit(settle=settle, monotonic=virtual_loop.time)
+        audit.plan = type(audit.plan)(since_ns=0, until_ns=None, settle=settle, most_named=10)
+        verdict = virtual_loop.run_until_complete(audit.run())
+        assert (verdict.window.served.total(), verdict.difference) == (0, 0)
+        assert waited <= virtual_loop.time() - begin < waited + 1
+
+
 def test_no_store_but_the_embedded_one(world):
     """It is compared with the ledger."""
     world.serve()

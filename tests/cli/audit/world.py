@@ -158,6 +158,9 @@ class MemoryLedger:
             if process.entries and process.started < until_ns and process.entries[-1].collected_unix_ns >= since_ns
         ]
 
+    def living(self, since_ns):
+        return frozenset(process.life for process in self._world.processes if not process.ended)
+
     def entries(self, life, since_ns=0, until_ns=FOREVER):
         return (entry for entry in self._process(life).entries if since_ns <= entry.collected_unix_ns < until_ns)
 

@@ -48,3 +48,17 @@ def test_beside_a_running_stack_its_notifier_is_asked_with_its_token(tmp_path, m
 
     assert notifier_client(None, None)._client._headers["Authorization"] == "Bearer of the stack"
     assert "Authorization" not in notifier_client("http://elsewhere:8060", None)._client._headers
+
+
+@pytest.mark.parametrize(
+    "command", [["notifier", "run", "--config=notifier.toml"], ["notifier", "status"], ["notifier", "replay"], ["ack", "0f3c9a1b2d4e"]]
+)
+def test_a_token_that_cannot_be_read_is_named_alike_by_every_command(tmp_path, monkeypatch, capsys, command):
+    """With why: it is not there, it is a folder, it is no text; and nothing of it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+
+    for file, why in (("none", "No such file or directory"), ("folder", "Is a directory"), ("bytes", "no text")):
+        assert main([*command, f"--token-file={file}"]) == 2
+        assert f"the token {file} cannot be read: {why}" in " ".join(capsys.readouterr().err.replace("│", " ").split())

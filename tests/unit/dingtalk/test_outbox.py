@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
+import zlib
 
 import pytest
 
 from dingtalk.alert import REPEATED
 from dingtalk.boot import Boot, this_boot
 from dingtalk.errors import StoreUnavailable
+from dingtalk.links import group_digest
 from dingtalk.outbox.file import FILE
-from dingtalk.outbox.migrations import migrate
+from dingtalk.outbox.migrations import MIGRATIONS, migrate
 from dingtalk.outbox.rows import Accepted, Draft, MessageState, RobotRow, RobotState
 from dingtalk.outbox.store import Outbox
 from dingtalk.part import Button, Mention, Part, Shape
@@ -334,6 +337,60 @@ def test_a_file_that_is_no_outbox_is_not_touched(opened, tmp_path):
     with pytest.raises(StoreUnavailable, match="cannot be opened"):
         opened()
     assert (tmp_path / FILE).read_bytes() == b"not a database" * 100
+
+
+def test_an_outbox_of_the_version_before_keeps_what_it_has(opened, tmp_path):
+    """What waits and what was told, each with what Alertmanager posted."""
+    connection = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+    migrate(connection, MIGRATIONS[:8])
+    bodies = [payload(alert(), group="g"), payload(alert(instance="box-2"), group="told")]
+    for body, group, state, bundle in zip(bodies, ("g", "told"), ("waiting", "told"), (None, 1), strict=True):
+        connection.execute(
+            "INSERT INTO receipt (received_at, receiver, group_key, content_key, severity, repeat, alerts, payload, state, bundle, digest)"
+            " VALUES (?, 'main', ?, ?, 'warning', 0, 1, ?, ?, ?, ?)",
+            (START, group, group, zlib.compress(body), state, bundle, group_digest("main", group)),
+        )
+    connection.close()
+    outbox = opened()
+    assert [each.payload for each in outbox.waiting_receipts("main", "g")] == bodies[:1]
+    assert [each.payload for each in outbox.receipts_of(1)] == bodies[1:]
+    assert outbox.group(group_digest("main", "told")).newest.payload == bodies[1]
+    assert outbox.receipts_of_group(group_digest("main", "g"))[0][0].payload == bodies[0]
+    assert receive(outbox, payload(alert(), group="new")) == Accepted(id=3)
+
+
+def test_a_receipt_goes_with_what_was_posted(opened, tmp_path, time):
+    """Nothing of it stays behind, and nothing else goes."""
+    outbox = opened()
+    receive(outbox, payload(alert(), group="g1"))
+    kept = receive(outbox, payload(alert(instance="box-2"), group="g2"))
+    outbox.put(draft(Part(title="t", text="t"), receipts=(1,)))
+    outbox.delivered(1, send=None, robot="r1")
+    time.now += 100
+    assert outbox.purge(keep=99) == 3
+    assert rows(outbox, "SELECT id FROM receipt") == rows(outbox, "SELECT receipt FROM payload") == [(kept.id,)]
+
+
+def test_what_was_posted_is_written_once(opened, tmp_path):
+    """However large it is, the changes of its state write a few pages."""
+    outbox = opened()
+    body = payload(alert(description=secrets.token_hex(1_000_000)))
+    wal = tmp_path / f"{FILE}-wal"
+    outbox._connection.execute("PRAGMA wal_autocheckpoint = 0")
+    receive(outbox, body)
+    before = wal.stat().st_size
+    assert before > 1_000_000
+    outbox.put(draft(Part(title="t", text="t"), receipts=(1,)))
+    outbox.recall(1)
+    outbox.put(draft(Part(title="t", text="t"), receipts=(1,)))
+    outbox.delivered(2, send=None, robot="r1")
+    assert wal.stat().st_size - before < 200_000
+    assert outbox.receipts_of(2)[0].payload == body
+
+
+def rows(outbox, query):
+    with outbox._read() as connection:
+        return connection.execute(query).fetchall()
 
 
 def test_migrations_run_once():

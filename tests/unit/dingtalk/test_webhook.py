@@ -202,7 +202,23 @@ async def test_a_dead_letter_is_sent_again_on_request(tmp_path):
         assert (await client.post(f"/v1/messages/{dead['id']}/resend")).status_code == 404
 
 
-@pytest.mark.parametrize("query", ["state=lost", "before=x", "limit=x"])
+@pytest.mark.parametrize("number", ["2", str((1 << 63) - 1), str(1 << 63), "9" * 30, "9" * 5_000, "-1", "x", "²"])
+async def test_there_is_no_dead_letter_of_a_number_that_none_has(tmp_path, number):
+    """However large it is."""
+    async with running(tmp_path) as client:
+        await client.post("/v1/alertmanager/main", content=payload(alert()))
+        answer = await client.post(f"/v1/messages/{number}/resend")
+        assert (answer.status_code, answer.json()["error"][:26]) == (404, f"there is no dead letter {number}"[:26])
+
+
+@pytest.mark.parametrize("before", [10**30, -(10**30)])
+async def test_a_number_beyond_all_numbers_is_only_large(tmp_path, before):
+    """The store has none like that."""
+    async with running(tmp_path) as client:
+        assert (await client.get(f"/v1/messages?before={before}")).json() == {"messages": []}
+
+
+@pytest.mark.parametrize("query", ["state=lost", "before=x", "limit=x", f"before={'9' * 5_000}"])
 async def test_a_question_that_makes_no_sense_is_refused(tmp_path, query):
     """With what would."""
     async with running(tmp_path) as client:

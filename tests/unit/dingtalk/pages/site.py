@@ -15,6 +15,7 @@ from dingtalk.boot import Boot
 from dingtalk.fallback import NoFallback
 from dingtalk.outbox.store import Outbox
 from dingtalk.renders import BareRenderer
+from dingtalk.runbooks import Runbooks
 from tests.notifier import FakeDingTalk, Time, configuration, payload
 
 VOID = {"meta", "link", "br"}
@@ -78,7 +79,7 @@ class Site:
 
 
 def checked(response) -> Page:
-    style = resources.files("dingtalk.pages").joinpath("static", "style.css").read_bytes()
+    style = resources.files("dingtalk.web").joinpath("static", "style.css").read_bytes()
     digest = base64.b64encode(hashlib.sha256(style).digest()).decode()
     assert response.headers["content-security-policy"] == (
         f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -102,7 +103,15 @@ async def site(folder, *, answers=(), caller=("127.0.0.1", 50000), renderer=None
     for robot in config.robots:
         dingtalk.answers[robot.name] = list(answers)
     store = Outbox.open(folder, clock=time.clock, boot=Boot(id="boot"), max_queue=1_000)
-    app = create_app(config, clock=time.clock, renderer=renderer or BareRenderer(), client=dingtalk, fallback=NoFallback(), store=store)
+    app = create_app(
+        config,
+        clock=time.clock,
+        renderer=renderer or BareRenderer(),
+        client=dingtalk,
+        fallback=NoFallback(),
+        store=store,
+        runbooks=Runbooks.load(config.runbooks),
+    )
     try:
         transport = httpx.ASGITransport(app, client=caller)
         async with httpx.AsyncClient(transport=transport, base_url="http://notifier") as client:

@@ -66,6 +66,15 @@ async def test_a_number_beyond_all_numbers_is_only_large(tmp_path, before):
         await notifier.page(f"/messages?before={before}")
 
 
+@pytest.mark.parametrize("number", ["2", str((1 << 63) - 1), str(1 << 63), "9" * 30, "9" * 5_000, "-1", "x", "²"])
+async def test_there_is_no_message_of_a_number_that_none_has(tmp_path, number):
+    """A page says so, however large it is; and nothing is sent again."""
+    async with site(tmp_path) as notifier:
+        await notifier.receive(alert())
+        assert "没有这条消息" in (await notifier.page(f"/messages/{number}", status=404)).words
+        assert (await notifier.client.post(f"/messages/{number}/resend", headers=OWN)).status_code == 409
+
+
 async def test_a_message_shows_its_text_its_attempts_and_what_was_received(tmp_path):
     """And where it is now."""
     async with site(tmp_path, answers=[b'{"errcode":-1,"errmsg":"busy"}', OK]) as notifier:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dingtalk.pages.look import root
 from dingtalk.pages.visitor import is_loopback, is_own_form
+from dingtalk.web.look import root
 from tests.unit.dingtalk.pages.site import checked, site
 
 AWAY = ("203.0.113.9", 50000)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+import dingtalk.pages
 import dingtalk.people
+import dingtalk.web
 from dingtalk.links import Claim, Purpose, Refusal, SignedLinks, group_digest
 from dingtalk.people.wording import REFUSAL_STATUS, REFUSALS
 from tests.notifier import START, alert
@@ -260,6 +262,7 @@ async def test_pages_bring_nothing_from_elsewhere_and_keep_nothing(tmp_path):
         for path in (links["ack"], links["silence"], f"/show/{token(Purpose.SHOW)}", "/ack/nothing"):
             answer = await one.client.get(path)
             policy = answer.headers["content-security-policy"]
+            assert answer.headers["x-robots-tag"] == "noindex"
             assert policy.startswith("default-src 'none'; style-src 'sha256-")
             assert "script-src" not in policy
             assert answer.headers["cache-control"] == "no-store"
@@ -270,9 +273,19 @@ async def test_pages_bring_nothing_from_elsewhere_and_keep_nothing(tmp_path):
             assert all(address == "data:," or address.startswith(("../show/", "?")) for address in addresses), addresses
 
 
+async def test_what_has_no_place_in_a_page_does_not_stop_it(tmp_path):
+    """A label may hold half a character; the alert is taken over all the same."""
+    async with running(tmp_path) as one:
+        path = (await one.told(group(critical(instance="box-\ud83d"))))["ack"]
+        answer = await one.client.get(path)
+        assert answer.status_code == 200
+        assert "box-\ufffd" in answer.text
+
+
 def test_templates_have_no_address_of_their_own():
     """Behind a prefix they would lead astray."""
-    for path in (Path(dingtalk.people.__file__).parent / "templates").iterdir():
+    folders = (Path(package.__file__).parent / "templates" for package in (dingtalk.pages, dingtalk.people, dingtalk.web))
+    for path in (path for folder in folders for path in folder.iterdir()):
         assert not re.search(r'(?:href|src|action)="[/h]', path.read_text()), path
 
 
