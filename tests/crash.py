@@ -33,6 +33,8 @@ CALLING = ("decision-call", "call-record")
 """When the phone channel is."""
 TAKING = ("post-take", "take-commit", "commit-answer")
 """When somebody takes a group over."""
+ANSWER_LOST = {"send-answer", "answer-record"}
+"""Those after which a message that arrived is sent again."""
 LINK_KEY = b"0123456789abcdef"
 SCALE = 0.001
 
@@ -174,9 +176,9 @@ class Person:
             assert time.monotonic() < end, "nobody could take it"
             threading.Event().wait(0.01)
 
-    def taker(self, receiver: str, group_key: str) -> str | None:
-        """Who has a group, as the notifier says."""
-        return self._http.get(f"/v1/groups/{group_digest(receiver, group_key)}").json()["taken_by"]
+    def standing(self, receiver: str, group_key: str) -> dict:
+        """How a group stands, as the notifier says."""
+        return self._http.get(f"/v1/groups/{group_digest(receiver, group_key)}").json()
 
     def close(self) -> None:
         self._http.close()
@@ -230,9 +232,9 @@ def _notify(order: dict) -> None:
 
         def _put(self, connection, draft):
             bundle = super()._put(connection, draft)
-            if draft.group_key.startswith("notifier:ESCALATED"):
+            if draft.group_key.startswith("notifier:ask:"):
                 in_gap("record-commit")
-            if draft.group_key.startswith("notifier:ACKNOWLEDGED"):
+            if draft.group_key == "notifier:ACKNOWLEDGED":
                 in_gap("take-commit")
             return bundle
 

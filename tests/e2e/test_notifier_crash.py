@@ -9,15 +9,13 @@ import threading
 
 import pytest
 
-from tests.crash import GAPS, Alertmanager, Crashing, Forks, random_wait
+from tests.crash import ANSWER_LOST, GAPS, Alertmanager, Crashing, Forks, random_wait
 from tests.notifier import START, alert, payload
 from tests.simulator import Simulator
 
 pytestmark = pytest.mark.slow
 CRASHES = int(os.environ.get("CRASHES", "10"))
 IN_A_GAP = 3 if CRASHES < 20 else 20
-ANSWER_LOST = {"send-answer", "answer-record"}
-"""Gaps after which a message that arrived is sent again."""
 
 
 @pytest.fixture(scope="module")
