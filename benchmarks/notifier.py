@@ -320,7 +320,7 @@ def report(measured: Measured, effort: Effort) -> Report:
     figures = [*_accept_figures(measured), *_held_figures(measured), *_flood_figures(measured), *_storm_figures(measured)]
     waiting = effort.notifier.waiting
     tables = (_accept_table(measured, waiting), _held_table(measured, waiting), _flood_table(measured), _storm_table(measured))
-    return Report(figures=tuple(figures), tables=tables, remarks=_remarks(effort.notifier))
+    return Report(figures=tuple(figures), tables=tables, remarks=(*_remarks(effort.notifier), _noise(measured)))
 
 
 def _remarks(effort: NotifierEffort) -> tuple[str, ...]:
@@ -343,6 +343,14 @@ def _remarks(effort: NotifierEffort) -> tuple[str, ...]:
         "Nothing is shortened, and nothing lifted but the quota of the month."
     )
     return accepting, throughput, storm
+
+
+def _noise(measured: Measured) -> str:
+    p50, p99 = (max(max(ratio, 1 / ratio) for ratio in _compared(measured, "twin", "empty", share)) for share in (0.5, 0.99))
+    return (
+        f"Noise: in one round two equal notifiers differed by up to {p50:.2f} times in their p50 and {p99:.2f} times in their p99; "
+        "a ratio of one round within that says nothing."
+    )
 
 
 def _percentiles(measured: Measured, way: str, share: float) -> list[float]:

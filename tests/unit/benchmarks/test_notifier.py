@@ -97,6 +97,15 @@ def test_a_storm_has_goals_and_one_bad_storm_misses_them():
     assert (figures["notifier.storm.bans"].value, figures["notifier.storm.bans"].met) == (2, False)
 
 
+def test_the_noise_is_the_largest_difference_of_two_equal_ones_in_either_direction():
+    """A twin that took a quarter of the time in one round differs as much as one that took four times as long."""
+    twin = [[each / 4 for each in MEASURED.seconds["empty"][0]], *MEASURED.seconds["empty"][1:]]
+    found = report(replace(MEASURED, seconds={**MEASURED.seconds, "twin": twin}), QUICK)
+    assert found.remarks[3].startswith(
+        "Noise: in one round two equal notifiers differed by up to 4.00 times in their p50 and 4.00 times in"
+    )
+
+
 def test_the_remarks_say_how_much_was_done():
     """For whoever compares two runs."""
     assert FOUND.remarks[0].startswith(
