@@ -123,7 +123,7 @@ model: .venv-model/.made ## train the embedded model anew, judge it, write its c
 	.venv-model/bin/python -m model.evaluate
 
 .PHONY: bench
-bench: $(VENV)/.dev stack ## measure, for under an hour; writes benchmarks/results.json
+bench: $(VENV)/.dev stack ## measure, for over an hour; writes benchmarks/results.json
 	$(BIN)/python -m benchmarks
 
 .PHONY: docs
