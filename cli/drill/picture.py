@@ -56,7 +56,7 @@ def _legend() -> Iterator[str]:
 
 
 def _axis(longest: float, scale: float, height: int) -> Iterator[str]:
-    step = next((each for each in _TICKS if longest / each <= _MOST_TICKS), _TICKS[-1])
+    step = next((float(each) for each in _TICKS if longest / each <= _MOST_TICKS), float(_TICKS[-1]))
     moment = 0.0
     while moment <= longest:
         place = LEFT + moment * scale
