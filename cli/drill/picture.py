@@ -46,13 +46,13 @@ def picture(results: Sequence[Result]) -> str:
 
 
 def _legend() -> Iterator[str]:
-    place = 16
+    place = 16.0
     for _, title, colour in _KINDS:
-        yield f'<rect x="{place}" y="12" width="12" height="12" fill="{colour}"/>'
-        yield f'<text x="{place + 17}" y="22" fill="#1f2933">{escape(title)}</text>'
+        yield f'<rect x="{place:.0f}" y="12" width="12" height="12" fill="{colour}"/>'
+        yield f'<text x="{place + 17:.0f}" y="22" fill="#1f2933">{escape(title)}</text>'
         place += 32 + 6.4 * len(title)
-    yield f'<circle cx="{place + 6}" cy="18" r="4" fill="#1f2933"/>'
-    yield f'<text x="{place + 17}" y="22" fill="#1f2933">message in the group</text>'
+    yield f'<circle cx="{place + 6:.0f}" cy="18" r="4" fill="#1f2933"/>'
+    yield f'<text x="{place + 17:.0f}" y="22" fill="#1f2933">message in the group</text>'
 
 
 def _axis(longest: float, scale: float, height: int) -> Iterator[str]:
