@@ -91,6 +91,14 @@ test-rules: $(VENV)/.dev stack ## alert rules and routing in the real promtool, 
 test-notifier: $(VENV)/.dev stack ## the notifier beside the real Prometheus and Alertmanager; a few minutes
 	$(BIN)/python -m pytest -m stack tests/stack_notifier tests/e2e --timeout 600
 
+.PHONY: test-drills
+test-drills: $(VENV)/.dev stack ## fire drills that fit into CI: real faults in the real stack, minutes of three seconds; about eight minutes
+	$(BIN)/python -m pytest -m stack tests/drills --timeout 1500
+
+.PHONY: drills
+drills: $(VENV)/.dev stack ## every fire drill, in a stack of its own; writes docs/drills/ and docs/benchmarks.md; about twenty minutes
+	$(BIN)/python -m benchmarks drills
+
 .PHONY: test-stack
 test-stack: $(VENV)/.dev stack ## the running native stack: every signal, lookup, audit, gateway, both other profiles, short faults
 	$(BIN)/python -m pytest -m stack tests/stack tests/contract --timeout 600
