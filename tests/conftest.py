@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,22 @@ def pytest_configure() -> None:
     """Tests do not depend on how the developer's own service is set up."""
     for name in our_variables():
         del os.environ[name]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What collecting makes lives until the end, so looking for garbage in it is in vain."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Properties count for no coverage: measuring more than doubles their time, and what is covered by chance is not tested."""
+    if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+        item.add_marker("no_cover")
 
 
 @pytest.fixture(autouse=True)
