@@ -6,6 +6,7 @@ import functools
 import gc
 import itertools
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -58,6 +59,18 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Properties count for no coverage: measuring more than doubles their time, and what is covered by chance is not tested."""
     if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
         item.add_marker("no_cover")
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """In a worker of xdist coverage is at work several times; pytest-cov pauses one for `no_cover`, and the next one takes over."""
+    tracing = sys.gettrace()
+    if item.get_closest_marker("no_cover") is not None:
+        sys.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(tracing)
 
 
 @pytest.fixture(autouse=True, scope="session")
