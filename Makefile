@@ -16,6 +16,8 @@ UV_PIP := VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --compile-bytecode
 ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
+# Container images like to set it, but without kept bytecode every process of the tests compiles the whole program anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## show this
@@ -73,13 +75,17 @@ fix: $(VENV)/.dev ## format, and mend what ruff can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# The quick tests make thousands of small stores; in memory they wait for no disk. Some tests run programs they wrote there.
+IN_MEMORY := $(shell findmnt -nbo FSTYPE,AVAIL,OPTIONS -T /dev/shm 2>/dev/null | tail -n 1 | awk '$$1 == "tmpfs" && $$2 > 2^30 && $$3 !~ /noexec/ {print "TMPDIR=/dev/shm"}')
+QUICK := $(IN_MEMORY) $(BIN)/python -m pytest -m "not slow and not stack and not faults" -n 2 -o tmp_path_retention_count=1
+
 .PHONY: test-quick
 test-quick: $(VENV)/.dev ## the quick tests: no server, no browser
-	$(BIN)/python -m pytest -m "not slow and not stack and not faults" -n 2
+	$(QUICK)
 
 .PHONY: test
 test: check ## all checks and tests but those of the running stack, with branch coverage
-	$(BIN)/python -m pytest -m "not slow and not stack and not faults" -n 2 --cov --cov-report=
+	$(QUICK) --cov --cov-report=
 	$(BIN)/python -m pytest -m "slow and not stack and not faults" --cov --cov-append --cov-report=term --cov-fail-under=95
 
 .PHONY: test-rules
