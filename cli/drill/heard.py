@@ -67,7 +67,8 @@ def heard(messages: Iterable[Mapping[str, Any]]) -> list[Heard]:
 
 def _of_message(message: Mapping[str, Any]) -> Iterator[Heard]:
     lines = [line.strip() for line in message["text"].splitlines()]
-    found = [one.groupdict() for line in lines if (one := _HEADLINE.fullmatch(line) or _BRIEF.fullmatch(line)) is not None]
+    matches = [_HEADLINE.fullmatch(line) or _BRIEF.fullmatch(line) for line in lines]
+    found = [match.groupdict() for match in matches if match is not None]
     # Only the first line of a message says so, and means all of them.
     reminder = any(one.get("reminder") for one in found)
     for one in found:

@@ -26,7 +26,7 @@ _MOST_TICKS = 10
 def picture(results: Sequence[Result]) -> str:
     """The picture: seconds since each fault to the right; a dot where a message came."""
     rows = [(result, name, timing) for result in results for name, timing in result.timings.items()]
-    longest = max((_length(timing) for _, _, timing in rows), default=1.0)
+    longest = max((_length(timing) for _, _, timing in rows), default=0.0) or 1.0
     height = TOP + ROW * len(rows) + 16
     scale = (WIDTH - LEFT - RIGHT) / longest
     head = (
@@ -46,13 +46,13 @@ def picture(results: Sequence[Result]) -> str:
 
 
 def _legend() -> Iterator[str]:
-    place = 16
+    place = 16.0
     for _, title, colour in _KINDS:
-        yield f'<rect x="{place}" y="12" width="12" height="12" fill="{colour}"/>'
-        yield f'<text x="{place + 17}" y="22" fill="#1f2933">{escape(title)}</text>'
+        yield f'<rect x="{place:g}" y="12" width="12" height="12" fill="{colour}"/>'
+        yield f'<text x="{place + 17:g}" y="22" fill="#1f2933">{escape(title)}</text>'
         place += 32 + 6.4 * len(title)
-    yield f'<circle cx="{place + 6}" cy="18" r="4" fill="#1f2933"/>'
-    yield f'<text x="{place + 17}" y="22" fill="#1f2933">message in the group</text>'
+    yield f'<circle cx="{place + 6:g}" cy="18" r="4" fill="#1f2933"/>'
+    yield f'<text x="{place + 17:g}" y="22" fill="#1f2933">message in the group</text>'
 
 
 def _axis(longest: float, scale: float, height: int) -> Iterator[str]:
@@ -99,5 +99,5 @@ def _bars(timing: Timing) -> Iterator[tuple[tuple[str, str, str], float, float]]
 
 
 def _length(timing: Timing) -> float:
-    known = [timing.told_at, timing.cleared_at, timing.ended_at, timing.over_at]
-    return max((moment for moment in known if moment is not None), default=timing.fault_at + 1) - timing.fault_at
+    known = [moment for moment in timing.document().values() if moment is not None]
+    return max(known) - timing.fault_at

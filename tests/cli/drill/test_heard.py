@@ -181,9 +181,7 @@ def test_whatever_an_instance_calls_itself_its_alert_is_heard_once(instance, ove
 
 def test_what_is_no_message_of_an_alert_is_not_heard():
     """A person's words, a test, a digest's own headline, an empty notification."""
-    text = "\n".join(
-        ["大家好", "### 📋 告警汇总：触发 1 条（🔴 严重 1）", "🔴 我来看 HighLatency", "HighLatency · gpu-01", "### HighLatency"]
-    )
+    text = "大家好\n### 📋 告警汇总：触发 1 条（🔴 严重 1）\n🔴 我来看 HighLatency\nHighLatency · gpu-01\n### HighLatency"
     assert heard([{"index": 1, "robot": "info", "received_seconds": NOW, "text": text, "at": {"mobiles": []}}]) == []
     assert heard(told(*RENDERER.group([received(group_labels={})], NOW))) == []
     assert heard([]) == []
