@@ -96,8 +96,8 @@ test-stack: $(VENV)/.dev stack ## the running native stack: every signal, lookup
 	$(BIN)/python -m pytest -m stack tests/stack tests/contract --timeout 600
 
 .PHONY: test-crash
-test-crash: $(VENV)/.dev ## the notifier killed a thousand times at any moment, and twenty times in each gap; about 15 minutes
-	CRASHES=1000 $(BIN)/python -m pytest tests/e2e/test_notifier_crash.py --timeout 3600
+test-crash: $(VENV)/.dev ## the notifier killed a thousand times at any moment, also while people are asked, and twenty times in each gap; about 15 minutes
+	CRASHES=1000 $(BIN)/python -m pytest tests/e2e/test_notifier_crash.py tests/e2e/test_people_crash.py --timeout 3600
 
 .PHONY: test-faults
 test-faults: $(VENV)/.dev stack ## every fault of the running stack on each store alone, for a minute; about 40 minutes

@@ -6,6 +6,7 @@ itself, as by kill -9, in one of the gaps between two steps.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -16,90 +17,86 @@ import subprocess
 import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Sequence
 from pathlib import Path
+
+import httpx
+
+from dingtalk.links import group_digest
+from tests.simulator import SECRET, Simulator
 
 DEADLINE = 60.0
 GAPS = ("receipt-commit", "commit-200", "send-answer", "answer-record")
-OK = b'{"errcode":0,"errmsg":"ok"}'
+ASKING = ("decision-record", "record-commit", "commit-send", "send-answer", "answer-record")
+"""When somebody of the rota is asked."""
+CALLING = ("decision-call", "call-record")
+"""When the phone channel is."""
+TAKING = ("post-take", "take-commit", "commit-answer")
+"""When somebody takes a group over."""
+ANSWER_LOST = {"send-answer", "answer-record"}
+"""Those after which a message that arrived is sent again."""
+LINK_KEY = b"0123456789abcdef"
+SCALE = 0.001
 
 
-class RobotServer:
-    """DingTalk over HTTP: shows each msgUuid once.
-
-    To test against another server, give `Crashing` something with `url` and `lines`.
-    """
+class Forks:
+    """A process that forks one notifier after the other."""
 
     def __init__(self) -> None:
-        self.shown: list[tuple[str, str]] = []
-        self.calls = 0
-        self.on_call = lambda: None
-        self._mutex = threading.Lock()
-        outer = self
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.crash"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None, text=True
+        )
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+    def fork(self, order: dict) -> int:
+        """Start a notifier; its process id."""
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
 
-            def do_POST(self) -> None:
-                outer._take(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-                try:
-                    self.send_response(200)
-                    self.send_header("Content-Length", str(len(OK)))
-                    self.end_headers()
-                    self.wfile.write(OK)
-                except OSError:
-                    self.close_connection = True  # whoever called is dead
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            def handle_error(self, request: object, client_address: object) -> None:
-                pass  # connections of the dead break off
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/robot/send"
-
-    def _take(self, body: dict) -> None:
-        with self._mutex:
-            self.calls += 1
-            if body["msgUuid"] not in {uuid for uuid, _ in self.shown}:
-                self.shown.append((body["msgUuid"], body["text"]["content"]))
-        self.on_call()
-
-    def lines(self) -> list[str]:
-        with self._mutex:
-            return [line for _, text in self.shown for line in text.splitlines()]
+    def ended(self) -> int:
+        """Wait for its end; its exit status, negative for a signal."""
+        return int(self._process.stdout.readline())
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._process.stdin.close()
+        assert self._process.wait(DEADLINE) == 0
+        self._process.stdout.close()
 
 
 class Crashing:
-    """Notifiers on one folder and one port, one after the other."""
+    """Notifiers on one folder and one port, one after the other; with a phone channel also people of a rota, who can take groups over.
 
-    def __init__(self, folder: Path, robots) -> None:
+    Args:
+        forks: starts them.
+        folder: of the outbox.
+        simulator: where they tell.
+        phone: address of the phone channel.
+        rota: names.
+        after: seconds until the next is asked; a thousand of them are one here.
+    """
+
+    def __init__(
+        self, forks: Forks, folder: Path, simulator: Simulator, *, phone: str = "", rota: Sequence[str] = (), after: float = 300.0
+    ) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self._order = {"folder": str(folder), "port": self.port, "url": robots.url}
-        self._parent = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None, text=True
-        )
-        self.pid = 0
+        self._forks = forks
+        self._order = {
+            "folder": str(folder),
+            "port": self.port,
+            "url": simulator.url,
+            "token": simulator.token,
+            "phone": phone,
+            "rota": {"people": list(rota), "after": after, "phone": phone},
+        }
+        self._pid: int | None = None
 
-    def start(self, gap: str = "", nth: int = 1) -> None:
-        """Fork a notifier and wait until it answers; it kills itself at the nth time it is in a gap."""
-        self._parent.stdin.write(json.dumps({**self._order, "gap": gap, "nth": nth}) + "\n")
-        self._parent.stdin.flush()
-        self.pid = int(self._parent.stdout.readline())
+    def start(self, gap: str = "", nth: int = 1, *, wait: bool = True) -> None:
+        """Fork a notifier and wait until it answers, which one may not live to do; it kills itself at the nth time it is in a gap."""
+        self._pid = self._forks.fork({**self._order, "gap": gap, "nth": nth})
         end = time.monotonic() + DEADLINE
-        while not self._answers():
+        while wait and not self._answers():
             assert time.monotonic() < end, "the notifier did not start"
             threading.Event().wait(0.005)
 
@@ -114,16 +111,20 @@ class Crashing:
             connection.close()
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        os.kill(self.pid, number)
+        os.kill(self._pid, number)
 
     def ended(self) -> int:
         """Wait for the end of the notifier; its exit status, negative for a signal."""
-        return int(self._parent.stdout.readline())
+        status = self._forks.ended()
+        self._pid = None
+        return status
 
     def close(self) -> None:
-        self._parent.stdin.close()
-        self._parent.wait(DEADLINE)
-        self._parent.stdout.close()
+        """End one that a failed test left."""
+        if self._pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self.kill()
+            self.ended()
 
 
 class Alertmanager:
@@ -153,6 +154,36 @@ class Alertmanager:
             connection.close()
 
 
+class Person:
+    """Somebody with a message before them, who presses until there is an answer."""
+
+    def __init__(self, name: str, port: int) -> None:
+        self.name = name
+        self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20)
+
+    def press(self, path: str) -> int | None:
+        """Take a group over by the link of a message; the status of the answer, None when there is none."""
+        try:
+            return self._http.post(path, data={"by": self.name}).status_code
+        except httpx.TransportError:
+            return None
+
+    def take(self, path: str) -> None:
+        """Press until it is answered that it is theirs."""
+        end = time.monotonic() + DEADLINE
+        while (status := self.press(path)) != 200:
+            assert status in {None, 503}
+            assert time.monotonic() < end, "nobody could take it"
+            threading.Event().wait(0.01)
+
+    def standing(self, receiver: str, group_key: str) -> dict:
+        """How a group stands, as the notifier says."""
+        return self._http.get(f"/v1/groups/{group_digest(receiver, group_key)}").json()
+
+    def close(self) -> None:
+        self._http.close()
+
+
 def random_wait(seed: random.Random, most: float) -> None:
     """Some time, which the moment of a kill depends on."""
     threading.Event().wait(seed.uniform(0, most))
@@ -167,18 +198,20 @@ def _die() -> None:
 
 def _notify(order: dict) -> None:
     import asyncio
-    import contextlib
 
     import uvicorn
 
     from dingtalk.app import NotifierServer, create_app
     from dingtalk.boot import this_boot
     from dingtalk.clock import Clock
-    from dingtalk.fallback import NoFallback
+    from dingtalk.fallback import AppriseFallback
+    from dingtalk.links import SignedLinks
+    from dingtalk.message import Renderer
     from dingtalk.outbox.store import Outbox
     from dingtalk.renders import BareRenderer
     from dingtalk.robot import RobotClient, robot_http_client
     from tests.notifier import configuration
+    from tests.people import PEOPLE, PUBLIC_URL
 
     count = iter(range(1, 1_000_000))
 
@@ -197,25 +230,67 @@ def _notify(order: dict) -> None:
             in_gap("commit-200")
             return accepted
 
+        def _put(self, connection, draft):
+            bundle = super()._put(connection, draft)
+            if draft.group_key.startswith("notifier:ask:"):
+                in_gap("record-commit")
+            if draft.group_key == "notifier:ACKNOWLEDGED":
+                in_gap("take-commit")
+            return bundle
+
+        def asked(self, before, after, *, says=None):
+            if says is not None:
+                in_gap("decision-record")
+            done = super().asked(before, after, says=says)
+            if says is not None:
+                in_gap("commit-send")
+            return done
+
+        def take(self, *args, **values):
+            in_gap("post-take")
+            taken = super().take(*args, **values)
+            in_gap("commit-answer")
+            return taken
+
     class Client(RobotClient):
         async def send(self, *args):
             answer = await super().send(*args)
             in_gap("answer-record")
             return answer
 
+    class Fallback(AppriseFallback):
+        async def send(self, *args):
+            in_gap("decision-call")
+            taken = await super().send(*args)
+            in_gap("call-record")
+            return taken
+
+    people = {"people": PEOPLE, "rota": order["rota"], "public_url": PUBLIC_URL} if order["phone"] else {}
     config = configuration(
         data_dir=order["folder"],
-        robots=[{"name": "r1", "token": "t", "url": order["url"], "reserve": 1}],
+        robots=[{"name": "r1", "token": order["token"], "secret": SECRET, "url": order["url"], "reserve": 1}],
         organisations=[{"name": "default", "monthly_quota": 1_000_000_000}],
+        # What runs on this machine by chance is asked nothing.
+        alertmanager_url="",
+        prometheus_url="",
         # A minute of 60 ms; what another replica sends is recognised for longer than a test takes.
-        scale=0.001,
+        scale=SCALE,
         replica_window=1e9,
+        **people,
     )
+    links = SignedLinks(f"{PUBLIC_URL}/notifier", LINK_KEY) if people else None
 
     async def serve(store) -> None:
         async with robot_http_client() as http:
             app = create_app(
-                config, clock=clock, renderer=BareRenderer(), client=Client(http, clock=clock), fallback=NoFallback(), store=store
+                config,
+                clock=clock,
+                renderer=Renderer(config, links=links) if people else BareRenderer(),
+                client=Client(http, clock=clock),
+                fallback=Fallback(),
+                store=store,
+                http=http,
+                links=links,
             )
             settings = uvicorn.Config(app, host="127.0.0.1", port=order["port"], log_config=None, access_log=False)
             await NotifierServer(settings, webhook=app.state.webhook, worker=app.state.worker).serve()
@@ -226,12 +301,21 @@ def _notify(order: dict) -> None:
         asyncio.run(serve(store))
 
 
+def _know_channels() -> None:
+    """Load the plugins of Apprise, which takes it half a second, before the fork too."""
+    import apprise
+
+    apprise.Apprise().add("json://127.0.0.1")
+
+
 def main() -> None:
     """Fork a notifier for each line of orders, and tell its process id and how it ended."""
     import dingtalk.app  # noqa: F401 -- before the fork
-    import tests.notifier  # noqa: F401
+    import tests.people  # noqa: F401
 
     for line in sys.stdin:
+        if json.loads(line)["phone"]:
+            _know_channels()
         pid = os.fork()
         if pid == 0:
             status = 1

@@ -27,6 +27,11 @@ RUSH_RATE = 200.0
 DEPTH_LEAST, DEPTH_MOST = 330, 420
 """Of the queue: over the line of 256, and a wait well under the deadline of 10 s."""
 BATCH = 32
+BACKLOG_RATE = 90.0
+"""Requests a second that fill it up to there before HighLatency would be told of it."""
+FILL_SECONDS = 1.5
+OVERLOAD_SECONDS = 1.2
+"""Of a run; both below the time after which a run counts as stuck, also where minutes are short."""
 
 # What comes and goes with chance, in any drill that ends processes.
 _CUT_OFF = "whether a request is cut off, or it is the second restart within the hour, is chance"
@@ -91,18 +96,14 @@ def _flow(share: float) -> Callable[[Stage, Traffic, float], None]:
 
 
 def _fill(stage: Stage, _traffic: Traffic, rate: float) -> None:
-    """Keep the queue between two lines: the model is a little too slow, then a little too fast."""
-    depth = stage.queue_depth()
-    share = 0.3 if depth < DEPTH_LEAST / 2 else 0.8 if depth < DEPTH_LEAST else 1.3 if depth > DEPTH_MOST else None
-    if share is not None:
-        stage.faults.write(Faults(slow_seconds=BATCH / (max(rate, _BACKLOG_RATE) * share)), seconds=FAULT_SECONDS)
-
-
-_BACKLOG_RATE = 60.0
+    """Keep the queue between two lines: the model is much too slow, as fast as requests come, or a little faster."""
+    depth, even = stage.queue_depth(), BATCH / max(rate, BACKLOG_RATE)
+    slow = FILL_SECONDS if depth < DEPTH_LEAST else even if depth < DEPTH_MOST else even / 1.3
+    stage.faults.write(Faults(slow_seconds=slow), seconds=FAULT_SECONDS)
 
 
 def _begin_backlog(stage: Stage, traffic: Traffic, rate: float) -> None:
-    traffic.flow(max(rate, _BACKLOG_RATE))
+    traffic.flow(max(rate, BACKLOG_RATE))
     _fill(stage, traffic, rate)
 
 
@@ -112,7 +113,7 @@ def _end_backlog(stage: Stage, traffic: Traffic, rate: float) -> None:
 
 
 def _begin_overload(stage: Stage, traffic: Traffic, _rate: float) -> None:
-    stage.faults.write(Faults(slow_seconds=3.0), seconds=FAULT_SECONDS)
+    stage.faults.write(Faults(slow_seconds=OVERLOAD_SECONDS), seconds=FAULT_SECONDS)
     traffic.flow(RUSH_RATE)
 
 
@@ -200,7 +201,7 @@ DRILLS: tuple[Drill, ...] = (
     ),
     Drill(
         name="overload",
-        says=f"{RUSH_RATE:g} requests a second for a model that manages ten",
+        says=f"{RUSH_RATE:g} requests a second for a model that manages less than thirty",
         expects=("Overload",),
         permits={"QueueBacklog": "where minutes are short, the queue is long for a while before it is full"},
         begin=_begin_overload,

@@ -24,7 +24,7 @@ EXPORT_INTERVAL = 10.0
 """Seconds between two collections of metrics, as the SDK has it set by `mgeo up` at scale 1."""
 SHORTEST_EXPORT = 0.2
 """Seconds; the SDK gives a collection no longer than its interval."""
-SHORTEST_STUCK = 2.0
+SHORTEST_STUCK = 4.0
 """Seconds in which an honest run of the model ends on a busy machine."""
 SHORTEST_COOLDOWN = 0.5
 """Seconds an open breaker waits at least."""

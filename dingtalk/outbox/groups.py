@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dingtalk.alert import Severity
 from dingtalk.errors import LinkRefused
 from dingtalk.escalation import Case
 from dingtalk.links import Refusal, group_digest
+from dingtalk.outbox.handling import asks_key, withdraw_asks
 from dingtalk.outbox.messages import Messages
 from dingtalk.outbox.rows import StoredGroup, StoredReceipt
 
@@ -110,6 +112,7 @@ class Groups(Messages):
                 f"INSERT OR REPLACE INTO handling (digest, {_CASE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 -- ours
                 (digest, *_columns(case)),
             )
+            withdraw_asks(connection, digest, now)
             if says is not None:
                 self._put(connection, says)
         return case, True
@@ -121,7 +124,10 @@ class Groups(Messages):
         return [_case(row) for row in rows]
 
     def asked(self, before: Case, after: Case, *, says: Draft | None = None) -> bool:
-        """Note that somebody is asked, and tell it; False when the group was taken, or is over, or somebody else was asked meanwhile."""
+        """Note that somebody is asked, and tell it; False when the group was taken, or is over, or somebody else was asked meanwhile.
+
+        What is told so is withdrawn when the group is taken or over before it was.
+        """
         digest = group_digest(before.receiver, before.group_key)
         with self._writing() as connection:
             changed = connection.execute(
@@ -129,7 +135,7 @@ class Groups(Messages):
                 (after.asked, after.asked_at, digest, before.asked, before.opened_at),
             ).rowcount
             if changed and says is not None:
-                self._put(connection, says)
+                self._put(connection, replace(says, group_key=asks_key(digest)))
         return bool(changed)
 
     def link_used(self, link_hash: str) -> bool:

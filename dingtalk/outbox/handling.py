@@ -29,7 +29,20 @@ def open_handling(connection: sqlite3.Connection, message: int, at: float) -> No
             )
 
 
-def end_handling(connection: sqlite3.Connection, digest: str, firing: Sequence[Alert]) -> None:
+def asks_key(digest: str) -> str:
+    """The group key of messages that ask somebody to take a group."""
+    return f"notifier:ask:{digest}"
+
+
+def withdraw_asks(connection: sqlite3.Connection, digest: str, at: float) -> None:
+    """Nobody is to be asked of a group any more: what waits is not told, and what is under way is not told again by the next process."""
+    connection.execute(
+        "UPDATE message SET state = 'merged', changed_at = ? WHERE state IN ('waiting', 'sending') AND group_key = ?",
+        (at, asks_key(digest)),
+    )
+
+
+def end_handling(connection: sqlite3.Connection, digest: str, firing: Sequence[Alert], at: float) -> None:
     """A group is as its newest notification says.
 
     Nobody is asked once nothing critical fires. Who took it has it until all is over, also when that was never told, as of what was
@@ -39,10 +52,15 @@ def end_handling(connection: sqlite3.Connection, digest: str, firing: Sequence[A
         connection: in a transaction.
         digest: of the group.
         firing: its alerts that fire, the most urgent first.
+        at: when it came.
     """
     if not firing:
-        connection.execute("DELETE FROM handling WHERE digest = ?", (digest,))
+        if connection.execute("DELETE FROM handling WHERE digest = ?", (digest,)).rowcount:
+            withdraw_asks(connection, digest, at)
         return
-    if firing[0].severity is not Severity.CRITICAL:
-        connection.execute("DELETE FROM handling WHERE digest = ? AND taken_by IS NULL", (digest,))
+    if (
+        firing[0].severity is not Severity.CRITICAL
+        and connection.execute("DELETE FROM handling WHERE digest = ? AND taken_by IS NULL", (digest,)).rowcount
+    ):
+        withdraw_asks(connection, digest, at)
     connection.execute("DELETE FROM handling WHERE digest = ? AND taken_at < ?", (digest, min(alert.starts_at for alert in firing)))

@@ -88,7 +88,7 @@ class Receipts(HeardOf):
             )
             if not notification.truncated:
                 # Of what Alertmanager left out nobody knows whether it is over.
-                end_handling(connection, digest, firing)
+                end_handling(connection, digest, firing, now)
             self._remember(connection, notification, now)
             stored = cursor.lastrowid
             assert stored is not None

@@ -21,7 +21,7 @@ class MessageState(StrEnum):
     SENDING = "sending"
     DELIVERED = "delivered"
     MERGED = "merged"
-    """Taken back before it was told: its alerts are told by another message."""
+    """Taken back before it was told: its alerts are told by another message, or nobody is to be asked any more."""
     DEAD = "dead"
     """Nobody could be told."""
 

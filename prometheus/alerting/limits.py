@@ -16,7 +16,9 @@ ENOUGH = Count(20)
 
 # An alert that speaks for rules over the window goes on speaking until what it was about has left the window. Else they would be
 # told when all is well again.
-WINDOW_KEEP = WINDOW
+# Two minutes more, for what is still answered and collected then.
+_AFTER = minutes(2)
+WINDOW_KEEP = Duration(WINDOW.seconds + _AFTER.seconds)
 
 # P95 of successful inferences, on a bucket boundary: interpolation cannot carry traffic of 790 ms over it.
 LATENCY_SECONDS = 0.8
@@ -146,7 +148,7 @@ NOTIFY_HOLD = minutes(1)
 CONFIG_HOLD = minutes(1)
 NOTIFIER_HOLD = minutes(1)
 # It speaks for NotificationsFailing, whose window sees what it caused.
-NOTIFIER_KEEP = NOTIFY_WINDOW
+NOTIFIER_KEEP = Duration(NOTIFY_WINDOW.seconds + _AFTER.seconds)
 # Twice the minute that a robot's limit may make a message wait.
 NOTIFIER_QUEUE_AGE = minutes(2)
 NOTIFIER_QUEUE_HOLD = minutes(1)

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash import Alertmanager, RobotServer
+from tests.crash import Alertmanager
 from tests.deadline import until
 from tests.notifier import alert, payload
+from tests.simulator import SECRET, Simulator
 
 pytestmark = pytest.mark.slow
 RUN = """
@@ -32,15 +33,15 @@ except NotifierError as error:
 
 
 @pytest.fixture
-def robots():
-    server = RobotServer()
+def robots(tmp_path):
+    server = Simulator(tmp_path, token="very-secret-token")
     yield server
     server.close()
 
 
 @pytest.fixture
 def config(tmp_path, robots, unused_port):
-    (tmp_path / "token").write_text("very-secret-token\n")
+    (tmp_path / "token").write_text(f"{robots.token}\n")
     path = tmp_path / "notifier.toml"
     path.write_text(
         f"""
@@ -52,6 +53,7 @@ alertmanager_url = ""
 [[robots]]
 name = "r1"
 token_file = "token"
+secret = "{SECRET}"
 url = "{robots.url}"
 [[receivers]]
 name = "main"
@@ -104,6 +106,7 @@ def test_it_runs_until_it_is_asked_to_stop(config, unused_port, robots):
     assert [line["event"] for line in lines] == ["mgeo.notifier.started", "mgeo.notifier.stopped"]
     assert {line["instance"] for line in lines} == {"box"}
     assert "very-secret" not in log
+    assert SECRET not in log
 
 
 def test_its_folder_keeps_no_secret(config, unused_port, robots, tmp_path):
@@ -116,4 +119,4 @@ def test_its_folder_keeps_no_secret(config, unused_port, robots, tmp_path):
     process.communicate(timeout=30)
     files = [path for path in Path(tmp_path / "data").rglob("*") if path.is_file()]
     assert files
-    assert not any(b"very-secret" in path.read_bytes() for path in files)
+    assert not any(secret in path.read_bytes() for path in files for secret in (b"very-secret", SECRET.encode()))

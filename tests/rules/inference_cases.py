@@ -217,7 +217,7 @@ TRAFFIC = (
         at="90m",
         fires=(NO_TRAFFIC,),
     ),
-    Case(alert="NoTraffic", says="traffic is back since a while", series={SUCCESS: "0+30x150 4500x24 4500+30x40"}, at="95m"),
+    Case(alert="NoTraffic", says="traffic is back since a while", series={SUCCESS: "0+30x150 4500x24 4500+30x40"}, at="97m"),
     Case(alert="NoTraffic", says="none for eight minutes", series={SUCCESS: "0+30x150 4500x40"}, at="83m"),
     Case(alert="NoTraffic", says="there were hardly any before", series={SUCCESS: "0 0 0 0 0 0+1x25 25x100"}, at="60m"),
     Case(alert="NoTraffic", says="there never were any", series={SUCCESS: "0x200"}, at="90m"),
@@ -364,7 +364,7 @@ LOAD = (
         at="7m",
         fires=(Fires(description="QueueBacklog：box 有 300 个推理在排队。", value="300"),),
     ),
-    Case(alert="QueueBacklog", says="it is empty since a while", series={ours("mgeo_queue_depth"): "300x8 0x20"}, at="11m"),
+    Case(alert="QueueBacklog", says="it is empty since a while", series={ours("mgeo_queue_depth"): "300x8 0x30"}, at="13m"),
     Case(alert="QueueBacklog", says="two hundred wait", series={ours("mgeo_queue_depth"): "200x20"}, at="5m"),
     Case(alert="QueueBacklog", says="a minute's burst", series={ours("mgeo_queue_depth"): "0 0 900 900 0x20"}, at="5m"),
     Case(

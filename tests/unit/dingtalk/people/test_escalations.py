@@ -10,7 +10,7 @@ from dingtalk.links import group_digest
 from dingtalk.log import Log
 from dingtalk.message import Renderer
 from dingtalk.people.escalations import Escalations
-from tests.notifier import START, Notifier, payload
+from tests.notifier import START, Notifier, alert, payload
 from tests.people import config, critical
 
 DIGEST = group_digest("main", "g")
@@ -250,3 +250,52 @@ async def test_its_task_goes_on_after_a_failure(staff):
             await asyncio.sleep(0.002)
         await one.escalations.stop()
         await task
+
+
+@pytest.mark.parametrize("ends", ["taken", "over", "milder"])
+async def test_who_was_to_be_asked_is_not_when_the_group_is_taken_or_over_meanwhile(staff, ends):
+    """While DingTalk could not be reached, say: what was said of it is no longer true."""
+    one = staff()
+    await fired(one)
+    one.dingtalk.always["r1"] = "unreachable"
+    await one.run_for(600)
+    assert one.asked == []
+    if ends == "taken":
+        one.outbox.take(DIGEST, "王五", says=None)
+    elif ends == "over":
+        one.receive(payload(critical(status="resolved", ends_at=START + 600)))
+    else:
+        one.receive(payload(critical(status="resolved", ends_at=START + 600), alert("HighLatency", starts_at=START)))
+    one.restart()
+    del one.dingtalk.always["r1"]
+    await one.run_for(1200)
+    assert one.asked == []
+    assert one.phone.calls == []
+
+
+async def test_an_ask_that_was_under_way_is_not_repeated_after_the_group_was_taken(staff):
+    """By a process that died over it: it may have arrived, and if it has not, it need not."""
+    one = staff()
+    await fired(one)
+    one.time.now += 300
+    await one.escalations.turn()
+    (asks, _) = one.outbox.messages()
+    assert one.outbox.begin_send(asks.id, robot="r1", organisation="default") is not None
+    one.outbox.take(DIGEST, "王五", says=None)
+    one.restart()
+    await one.run_for(600)
+    assert one.asked == []
+
+
+async def test_what_is_asked_of_another_group_is_asked_all_the_same(staff):
+    """Taking one group takes no other."""
+    one = staff()
+    await fired(one)
+    one.receive(payload(critical("ServiceGone"), group="other"))
+    await one.deliver()
+    one.dingtalk.always["r1"] = "unreachable"
+    await one.run_for(300)
+    one.outbox.take(DIGEST, "王五", says=None)
+    del one.dingtalk.always["r1"]
+    await one.run_for(20)
+    assert ["ServiceGone" in words for _, words in one.asked] == [True]
