@@ -61,9 +61,10 @@ def tellings(said: Iterable[Heard], name: str) -> list[Heard]:
     return found
 
 
-def endings(said: Iterable[Heard], name: str) -> list[Heard]:
-    """Where its end is told."""
-    return [one for one in said if one.name == name and one.over]
+def endings(said: Sequence[Heard], name: str) -> list[Heard]:
+    """Where its end is told; an end before its beginning is of what was there before."""
+    told = tellings(said, name)
+    return [one for one in said[said.index(told[0]) :] if one.name == name and one.over] if told else []
 
 
 def judge(said: Sequence[Heard], expected: Sequence[Expected], *, permitted: Iterable[str], known: Iterable[str]) -> Verdict:

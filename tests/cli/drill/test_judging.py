@@ -58,6 +58,14 @@ def test_an_end_without_a_beginning_is_no_telling():
     assert judged(END).faults == ("HighLatency was not told",)
 
 
+def test_an_end_before_the_beginning_is_of_what_was_there_before():
+    """The fault of the drill before had only just been taken out; its end is neither this one's, nor one too many."""
+    before = said("HighLatency", "over", at=5.0)
+    verdict = judged(before, said(), END)
+    assert (verdict.passed, verdict.ended_at) == (True, {"HighLatency": 50.0})
+    assert judged(before, said()).faults == ("the end of HighLatency was not told",)
+
+
 def test_what_is_told_twice_is_a_fault_and_so_is_its_end():
     """Of one instance; each counted."""
     assert judged(said(), said(at=11.0), END).faults == ("HighLatency was told 2 times",)
