@@ -11,7 +11,6 @@ from cli.drill.stage import Clock, Stage
 from cli.stack.layout import Layout
 from cli.stack.supervisor import Supervised, SupervisorGone
 from dingtalk.message import Renderer
-from dingtalk.notice import Notice
 from prometheus.alerting.file import alerts
 from tests.alerts import alert, config, received
 from tests.cli.stack.sites import process
@@ -59,9 +58,9 @@ class World:
     """Alerts are caused and cleared by whoever plays the fault; messages and samples become visible as time goes by."""
 
     def __init__(self, data_dir, *, page=2):
-        self.now = START
+        self.elapsed = 0.0
         self.supervisor = Supervisor()
-        self.clock = Clock(unix=lambda: self.now, monotonic=lambda: self.now - START + 1000.0, pause=self.pause)
+        self.clock = Clock(unix=lambda: self.now, monotonic=lambda: self.elapsed, pause=self.pause)
         self.pauses = []
         self.banned = []
         self.away = set()
@@ -73,13 +72,17 @@ class World:
         data_dir.mkdir(exist_ok=True)
         self.http = httpx.Client(transport=httpx.MockTransport(self._answer))
 
+    @property
+    def now(self):
+        return START + self.elapsed
+
     def stage(self):
         processes = [process(name, address=f"http://{name}.test") for name in NAMES]
         return Stage(self.layout, processes, self.supervisor, http=self.http, clock=self.clock)
 
     def pause(self, seconds):
         self.pauses.append(seconds)
-        self.now += seconds
+        self.elapsed += seconds
         self.on_pause()
 
     # What happens
