@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import gc_freeze, stack, telemetry_cost
+from benchmarks import drills, gc_freeze, notifier, stack, telemetry_cost
 from benchmarks.effort import FULL, QUICK
 from benchmarks.figure import from_json, merge, to_json
 from benchmarks.machine import Machine, usable_cores
@@ -30,6 +30,8 @@ BENCHMARKS: dict[str, tuple[Callable[[Effort], Report], range]] = {
     "telemetry_cost": (telemetry_cost.run, telemetry_cost.NUMBERS),
     "gc_freeze": (gc_freeze.run, gc_freeze.NUMBERS),
     "stack": (stack.run, stack.NUMBERS),
+    "notifier": (notifier.run, notifier.NUMBERS),
+    "drills": (drills.run, drills.NUMBERS),
 }
 
 

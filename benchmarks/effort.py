@@ -31,6 +31,35 @@ class StackEffort:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotifierEffort:
+    """How much the notifier is given to do.
+
+    Attributes:
+        waiting: notifications in the full outbox.
+        rounds: of everything but the storm, from which median and spread are taken.
+        requests: notifications whose acceptance is timed, each way and round.
+        rate: of them in a second.
+        rest: seconds in which it has nothing to do, before its memory is read, and then in which its CPU time is.
+        flood: notifications that are posted as fast as they are taken.
+        storms: how many there are.
+        storm_alerts: in one.
+        storm_seconds: within which they come.
+        critical_every: one in so many is critical.
+    """
+
+    waiting: int
+    rounds: int
+    requests: int
+    rate: float
+    rest: float
+    flood: int
+    storms: int
+    storm_alerts: int
+    storm_seconds: float
+    critical_every: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
     """How often and how long is measured.
 
@@ -42,6 +71,7 @@ class Effort:
         seconds: of load where time is what counts.
         collections: full garbage collections that are asked for during that time.
         stack: of the running stack.
+        notifier: of the notifier.
     """
 
     warm_up: int
@@ -51,6 +81,7 @@ class Effort:
     seconds: float
     collections: int
     stack: StackEffort
+    notifier: NotifierEffort
 
 
 FULL = Effort(
@@ -63,8 +94,20 @@ FULL = Effort(
     stack=StackEffort(
         stored=(10_000, 500_000), fresh=120, spacing=0.5, idle=30.0, load_rate=100.0, load_seconds=60.0, rounds=5, look_ups=20
     ),
+    notifier=NotifierEffort(
+        waiting=100_000,
+        rounds=5,
+        requests=1000,
+        rate=100.0,
+        rest=3.0,
+        flood=2000,
+        storms=3,
+        storm_alerts=10_000,
+        storm_seconds=60.0,
+        critical_every=100,
+    ),
 )
-"""For figures that are written down; all benchmarks but that of the stack together take less than six minutes."""
+"""For figures that are written down; `notifier` takes a quarter of an hour, all others but `stack` together less than six minutes."""
 
 QUICK = Effort(
     warm_up=100,
@@ -74,5 +117,17 @@ QUICK = Effort(
     seconds=3.0,
     collections=3,
     stack=StackEffort(stored=(1000, 3000), fresh=10, spacing=0.2, idle=3.0, load_rate=50.0, load_seconds=4.0, rounds=2, look_ups=5),
+    notifier=NotifierEffort(
+        waiting=2000,
+        rounds=2,
+        requests=100,
+        rate=100.0,
+        rest=1.0,
+        flood=300,
+        storms=1,
+        storm_alerts=600,
+        storm_seconds=4.0,
+        critical_every=100,
+    ),
 )
 """To see whether it runs."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from cli.drill.heard import Heard
 
@@ -61,13 +61,14 @@ def tellings(said: Iterable[Heard], name: str) -> list[Heard]:
     return found
 
 
-def endings(said: Sequence[Heard], name: str) -> list[Heard]:
-    """Where its end is told; an end before its beginning is of what was there before."""
+def endings(said: Iterable[Heard], name: str) -> list[Heard]:
+    """Where its end is told, once its beginning was; an end before that is of an earlier time."""
+    said = list(said)
     told = tellings(said, name)
-    return [one for one in said[said.index(told[0]) :] if one.name == name and one.over] if told else []
+    return [one for one in said if one.name == name and one.over and one.message >= told[0].message] if told else []
 
 
-def judge(said: Sequence[Heard], expected: Sequence[Expected], *, permitted: Iterable[str], known: Iterable[str]) -> Verdict:
+def judge(said: Sequence[Heard], expected: Sequence[Expected], *, permitted: Iterable[str], known: Container[str]) -> Verdict:
     """Compare what was heard since the fault with what had to be.
 
     Args:
@@ -76,10 +77,11 @@ def judge(said: Sequence[Heard], expected: Sequence[Expected], *, permitted: Ite
         permitted: may come or not.
         known: the alerts that there are; what has another name is a notice of the notifier, and no alert.
     """
+    # A notice of the notifier about itself may have the name of an alert, but it is about no instance.
+    said = [one for one in said if one.where or one.name not in known]
     wanted = {one.name for one in expected}
     delivered = tuple(dict.fromkeys(one.name for one in said if (one.fired and not one.reminder) or one.late))
-    alerts = {*known, *wanted}
-    delivered = tuple(name for name in delivered if name in alerts)
+    delivered = tuple(name for name in delivered if name in known or name in wanted)
     unexpected = tuple(name for name in delivered if name not in wanted and name not in set(permitted))
     faults = [f"{name} was told, and must not be" for name in unexpected]
     told_at, ended_at = {}, {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,15 +49,15 @@ def picture(results: Sequence[Result]) -> str:
 def _legend() -> Iterator[str]:
     place = 16.0
     for _, title, colour in _KINDS:
-        yield f'<rect x="{place:g}" y="12" width="12" height="12" fill="{colour}"/>'
-        yield f'<text x="{place + 17:g}" y="22" fill="#1f2933">{escape(title)}</text>'
+        yield f'<rect x="{place:.0f}" y="12" width="12" height="12" fill="{colour}"/>'
+        yield f'<text x="{place + 17:.0f}" y="22" fill="#1f2933">{escape(title)}</text>'
         place += 32 + 6.4 * len(title)
-    yield f'<circle cx="{place + 6:g}" cy="18" r="4" fill="#1f2933"/>'
-    yield f'<text x="{place + 17:g}" y="22" fill="#1f2933">message in the group</text>'
+    yield f'<circle cx="{place + 6:.0f}" cy="18" r="4" fill="#1f2933"/>'
+    yield f'<text x="{place + 17:.0f}" y="22" fill="#1f2933">message in the group</text>'
 
 
 def _axis(longest: float, scale: float, height: int) -> Iterator[str]:
-    step = next((each for each in _TICKS if longest / each <= _MOST_TICKS), _TICKS[-1])
+    step = next((float(each) for each in _TICKS if longest / each <= _MOST_TICKS), float(_TICKS[-1]))
     moment = 0.0
     while moment <= longest:
         place = LEFT + moment * scale
@@ -83,19 +84,24 @@ def _row(result: Result, name: str, timing: Timing, top: int, scale: float) -> I
 
 def _bars(timing: Timing) -> Iterator[tuple[tuple[str, str, str], float, float]]:
     """What to draw, from one moment to the next; a moment that is not known is left out."""
-    moments = [
-        (_KINDS[0], timing.fault_at),
-        (_KINDS[1], timing.true_at),
-        (_KINDS[2], timing.firing_at),
-        (_KINDS[3], timing.told_at),
-        (_KINDS[4], timing.cleared_at),
-    ]
-    known = [(kind, moment) for kind, moment in moments if moment is not None]
-    known.sort(key=lambda pair: pair[1])
-    last = max(moment for moment in (known[-1][1], timing.ended_at) if moment is not None)
-    for (kind, begin), (_, end) in zip(known, [*known[1:], (None, last)], strict=True):
+    moments = [timing.fault_at, timing.true_at, timing.firing_at, timing.told_at, timing.cleared_at, timing.ended_at]
+    known = sorted(moment for moment in moments if moment is not None)
+    for begin, end in pairwise(known):
         if end > begin:
-            yield kind, begin, end
+            yield _KINDS[_kind(timing, begin)], begin, end
+
+
+def _kind(timing: Timing, at: float) -> int:
+    """Which colour begins at a moment. What was taken out before anybody could be told is still to be told."""
+
+    def passed(moment: float | None) -> bool:
+        return moment is not None and at >= moment
+
+    if passed(timing.told_at):
+        return 4 if passed(timing.cleared_at) else 3
+    if passed(timing.firing_at):
+        return 2
+    return 1 if passed(timing.true_at) else 0
 
 
 def _length(timing: Timing) -> float:

@@ -55,10 +55,10 @@ NO_TRAFFIC_HOLD = minutes(5)
 # China has one time zone and no summer time.
 ZONE_OFFSET_SECONDS = 28_800
 
-# Over ten error lines a minute, the seed's promise. The hold lets a single extrapolated window pass.
+# Over ten error lines a minute, the seed's promise. The hold lets a single extrapolated window pass, and BreakerOpen be the first.
 ERROR_LINES = Count(10)
 ERROR_LINES_WINDOW = minutes(1)
-ERROR_LINES_HOLD = Duration(30)
+ERROR_LINES_HOLD = Duration(40)
 ERROR_LINES_KEEP = minutes(2)
 
 # A fifth of all requests are refused as the caller's fault: somebody's new release, or ours.
@@ -79,8 +79,8 @@ REFUSED_HOLD = minutes(2)
 TIMEOUT_RATIO = 0.01
 TIMEOUT_HOLD = minutes(5)
 
-# Half a minute: told before ErrorLogs, whose lines it causes and for which it speaks.
-BREAKER_HOLD = Duration(30)
+# Told before ErrorLogs, whose lines it causes and for which it speaks.
+BREAKER_HOLD = Duration(20)
 BREAKER_WINDOW = minutes(1)
 
 # Process ---------------------------------------------------------------------------------------------------------------------

@@ -80,7 +80,8 @@ async def running(data_dir: Path, *, model: Any = None, clock: Any = None, **set
     """Start the service on a data folder, with its lifespan, and take it down again. Errors of the recorder raise."""
     spans, logs, reader = InMemorySpanExporter(), InMemoryLogRecordExporter(), InMemoryMetricReader()
     runtime = build(
-        Settings.load(data_dir=data_dir, gpu="off", **settings),
+        # Freezing collects first, which takes long in a process as large as that of the tests.
+        Settings.load(**{"data_dir": data_dir, "gpu": "off", "freeze_gc": False, **settings}),
         command="serve",
         model=model or FakeModel(),
         strict=True,

@@ -13,11 +13,13 @@ from dingtalk.notice import Notice
 from prometheus.alerting import limits
 from prometheus.alerting.file import alerts
 from prometheus.alerting.inhibition import INHIBITIONS
+from tests.rules import alerting_cases, inference_cases, process_cases, telemetry_cases
 
 KNOWN = alerts()
 NOTICES = {notice.english for notice in Notice}
 # Its fault is another drill's; what it is about is that nobody hears of Prometheus' restart.
 WITHOUT_AN_ALERT_OF_ITS_OWN = {"prometheus-restarted"}
+CASES = (*inference_cases.CASES, *process_cases.CASES, *telemetry_cases.CASES, *alerting_cases.CASES)
 HOURS = re.compile(r"\[(\d+)([hd])\]|offset (\d+)([hd])")
 
 
@@ -105,6 +107,13 @@ def test_what_a_drill_needs_is_a_process_of_the_full_profile_that_the_small_one_
 
     assert drill.needs in full
     assert drill.needs not in lite
+
+
+def test_every_alert_says_of_which_instance_it_is() -> None:
+    """By that a judgement tells it from what the notifier says of itself under the same name."""
+    nowhere = {case.alert for case in CASES for fires in case.fires if not {"instance", "mgeo_instance_name"} & {*fires.labels}}
+
+    assert nowhere - {name for name, alert in KNOWN.items() if alert.severity == "none"} == set()
 
 
 def test_what_lies_beyond_a_drill_has_a_window_over_an_hour() -> None:

@@ -144,6 +144,15 @@ def test_what_the_notifier_says_of_itself_is_no_alert_unless_it_is_expected():
     assert judged(expected=(silent,)).faults == ("BoxSilent was not told",)
 
 
+def test_a_notice_that_has_the_name_of_an_alert_is_none():
+    """The notifier says that a robot is banned, of no instance, and Prometheus says it too, of one."""
+    notice = said("ErrorLogs", where="", robot="critical", mobiles=())
+    assert judged(notice, said(), END).passed
+    errors = Expected(name="ErrorLogs", robot="warning", mobiles=("138",))
+    assert judged(notice, expected=(errors,)).faults == ("ErrorLogs was not told",)
+    assert judged(notice, said("ErrorLogs"), said("ErrorLogs", "over", at=50.0), expected=(errors,)).passed
+
+
 def test_a_late_end_is_a_telling_of_what_began_unheard_and_no_second_one_of_what_was_heard():
     """As of an alert that ended while the notifier was away."""
     late = said("HighLatency", "over", "late", at=60.0)

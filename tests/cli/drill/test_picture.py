@@ -46,16 +46,16 @@ font-size="12" role="img">
 <rect width="1000" height="106" fill="#ffffff"/>
 <rect x="16" y="12" width="12" height="12" fill="#9aa5b1"/>
 <text x="33" y="22" fill="#1f2933">fault, not yet seen</text>
-<rect x="169.6" y="12" width="12" height="12" fill="#f0b429"/>
-<text x="186.6" y="22" fill="#1f2933">true, held</text>
-<rect x="265.6" y="12" width="12" height="12" fill="#de3a11"/>
-<text x="282.6" y="22" fill="#1f2933">firing, not yet told</text>
-<rect x="425.6" y="12" width="12" height="12" fill="#8719e0"/>
-<text x="442.6" y="22" fill="#1f2933">told, fault lasts</text>
-<rect x="566.4" y="12" width="12" height="12" fill="#2f8132"/>
-<text x="583.4" y="22" fill="#1f2933">cleared, end not yet told</text>
-<circle cx="764.4" cy="18" r="4" fill="#1f2933"/>
-<text x="775.4" y="22" fill="#1f2933">message in the group</text>
+<rect x="170" y="12" width="12" height="12" fill="#f0b429"/>
+<text x="187" y="22" fill="#1f2933">true, held</text>
+<rect x="266" y="12" width="12" height="12" fill="#de3a11"/>
+<text x="283" y="22" fill="#1f2933">firing, not yet told</text>
+<rect x="426" y="12" width="12" height="12" fill="#8719e0"/>
+<text x="443" y="22" fill="#1f2933">told, fault lasts</text>
+<rect x="566" y="12" width="12" height="12" fill="#2f8132"/>
+<text x="583" y="22" fill="#1f2933">cleared, end not yet told</text>
+<circle cx="764" cy="18" r="4" fill="#1f2933"/>
+<text x="775" y="22" fill="#1f2933">message in the group</text>
 <line x1="290.0" y1="52" x2="290.0" y2="94" stroke="#e4e7eb"/>
 <text x="290.0" y="48" fill="#52606d" text-anchor="middle">0 s</text>
 <line x1="390.0" y1="52" x2="390.0" y2="94" stroke="#e4e7eb"/>
@@ -97,15 +97,15 @@ def test_an_alert_is_a_row_and_one_that_failed_is_red():
     ]
 
 
-def test_what_is_told_after_the_fault_was_taken_out_is_drawn_in_that_order():
-    """As when the notifier itself was away: the fault ends first."""
+def test_what_is_told_after_the_fault_was_taken_out_is_still_to_be_told_until_then():
+    """As when the notifier itself was away: the fault ends first, and nobody knows yet."""
     ((_, bars, dots),) = drawn(result(timings={"NotifierGone": timing(true=1, firing=4, cleared=5, told=9, ended=20)}))
     assert [(kind, seconds) for kind, seconds, _ in bars] == [
         ("unseen", 1.0),
         ("true", 3.0),
         ("firing", 1.0),
-        ("cleared", 4.0),
-        ("told", 11.0),
+        ("firing", 4.0),
+        ("cleared", 11.0),
     ]
     assert len(dots) == 2
 

@@ -6,7 +6,7 @@ from benchmarks.effort import QUICK, Effort
 from benchmarks.gc_freeze import FREEZE, NO_FREEZE, report
 from benchmarks.pauses import Pause
 
-EFFORT = Effort(warm_up=100, rounds=1, turns=1, requests=1, seconds=20.0, collections=3, stack=QUICK.stack)
+EFFORT = Effort(warm_up=100, rounds=1, turns=1, requests=1, seconds=20.0, collections=3, stack=QUICK.stack, notifier=QUICK.notifier)
 
 
 def test_the_worst_pause_is_that_of_any_generation():

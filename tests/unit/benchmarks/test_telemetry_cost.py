@@ -9,7 +9,7 @@ from benchmarks.effort import QUICK, Effort
 from benchmarks.telemetry_cost import Cost, LostSignalsError, check_arrived, cost_of, report
 from benchmarks.variants import Variant
 
-EFFORT = Effort(warm_up=1, rounds=2, turns=1, requests=100, seconds=1.0, collections=1, stack=QUICK.stack)
+EFFORT = Effort(warm_up=1, rounds=2, turns=1, requests=100, seconds=1.0, collections=1, stack=QUICK.stack, notifier=QUICK.notifier)
 COSTS = {
     Variant.BARE: Cost(process=(200.0, 400.0), main_thread=(150.0, 250.0)),
     Variant.TWIN: Cost(process=(201.0, 402.0), main_thread=(150.0, 252.0)),

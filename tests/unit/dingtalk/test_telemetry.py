@@ -80,9 +80,9 @@ def test_spans_reach_the_endpoint_with_the_names_of_the_process(monkeypatch):
         assert [span.name for scope in spans.scope_spans for span in scope.spans] == ["mgeo.notifier.receive"]
 
 
-def test_an_endpoint_that_is_away_holds_nobody_up(monkeypatch, free_tcp_port, capfd):
+def test_an_endpoint_that_is_away_holds_nobody_up(monkeypatch, unused_tcp_port, capfd):
     """Spans beyond the bound are lost, the end has its deadline, and nothing is written between the lines of the log."""
-    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_tcp_port}", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{unused_tcp_port}", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     traced = telemetry(environ, **NAMES)

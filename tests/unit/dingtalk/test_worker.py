@@ -357,6 +357,7 @@ async def test_a_send_is_not_made_when_it_cannot_be_noted(notifier):
     assert one.dingtalk.calls == []
 
 
+@pytest.mark.no_cover  # ten thousand times what others do a few times
 async def test_a_storm_is_told_without_a_ban(notifier):
     """Ten thousand alerts in a minute, a hundred critical: those within a minute, and each name and instance in some message."""
     one = notifier(config=configuration(organisations=[{"name": "default", "monthly_quota": 100_000}]))

@@ -199,6 +199,7 @@ def test_at_a_dead_endpoint_everything_waits_on_disk_and_is_sent_by_the_next_pro
     assert list((tmp_path / "spool").iterdir()) == []
 
 
+@pytest.mark.no_cover  # three thousand times what others do a few times
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
 def test_a_hanging_endpoint_holds_up_nobody_and_loses_nothing(
     hanging_endpoint: str, protocol: str, ticking: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, eventually: Callable[..., None]
