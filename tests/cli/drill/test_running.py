@@ -7,6 +7,7 @@ import pytest
 from cli.drill.catalogue import BEYOND, Drill
 from cli.drill.running import Drills
 from cli.drill.stage import DrillBroken
+from cli.stack.interrupts import Interrupted
 from dingtalk.notice import Notice
 from service.drill_faults import NONE, Faults
 from tests.cli.drill.world import CALLED, SCALE, Flow, World
@@ -276,7 +277,7 @@ def test_what_is_told_by_the_second_machine_is_judged_like_an_alert(play):
     assert unheard.verdict.faults == ("BoxSilent called nobody, not 13800000001",)
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, OSError])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, Interrupted, SystemExit, OSError])
 def test_a_drill_that_is_interrupted_takes_its_fault_out(play, error):
     """And ends its traffic; the interruption goes on."""
 
@@ -288,6 +289,22 @@ def test_a_drill_that_is_interrupted_takes_its_fault_out(play, error):
     with pytest.raises(error):
         play.run(play.drill())
     assert play.done == ["begin", "end"]
+    assert play.traffic.rates[-1] is None
+
+
+def test_a_fault_whose_end_is_interrupted_is_taken_out_whole_all_the_same(play):
+    """One that waits for a process to be ready again takes a while, in which somebody may lose patience."""
+    ends = []
+
+    def end():
+        ends.append(play.world.elapsed)
+        if len(ends) == 1:
+            raise Interrupted
+        play.world.clear(LATENCY)
+
+    with pytest.raises(Interrupted):
+        play.run(play.drill(end=end))
+    assert len(ends) == 2
     assert play.traffic.rates[-1] is None
 
 
