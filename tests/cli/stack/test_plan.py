@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.stack.doors import grafana_home
+from cli.stack.drilling import SHORTEST_COOLDOWN, SHORTEST_EXPORT, SHORTEST_STUCK
 from cli.stack.plan import plan, program_names
 from cli.stack.profile import Profile, process_names, stop_tiers
 from cli.stack.site import Secrets, authority
@@ -186,8 +187,8 @@ def test_at_another_scale_a_plan_differs_in_what_takes_time_and_in_nothing_else(
     assert replace(short["service"], environment=usual["service"].environment) == usual["service"]
     assert short["service"].environment == usual["service"].environment | {
         "OTEL_METRIC_EXPORT_INTERVAL": "500",
-        "MGEO_BREAKER_COOLDOWN": "0.5",
-        "MGEO_STUCK_AFTER": "2",
+        "MGEO_BREAKER_COOLDOWN": f"{SHORTEST_COOLDOWN:g}",
+        "MGEO_STUCK_AFTER": f"{SHORTEST_STUCK:g}",
     }
     changed = [(one, other) for one, other in zip(usual["auditor"].argv, short["auditor"].argv, strict=True) if one != other]
     assert changed == [("3600", "180"), ("300", "180"), ("--since=7200s", "--since=360s"), ("--settle=300s", "--settle=45s")]
@@ -203,7 +204,7 @@ def test_the_services_own_durations_have_a_least_where_minutes_are_short():
 
     assert told() == [None, None, None]
     assert told(drill_scale=0.5, breaker_cooldown=8.0, stuck_after=60.0) == ["5000", "4", "30"]
-    assert told(drill_scale=0.01) == ["200", "0.5", "2"]
+    assert told(drill_scale=0.01) == [f"{SHORTEST_EXPORT * 1000:.0f}", f"{SHORTEST_COOLDOWN:g}", f"{SHORTEST_STUCK:g}"]
 
 
 def test_prometheus_of_lite_scrapes_in_little_memory():

@@ -7,11 +7,13 @@ import os
 import socket
 from difflib import unified_diff
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from cli.stack.layout import Layout
 from cli.stack.profile import Profile
+from cli.stack.site import authority
 from cli.stack.targets import prepare_alertmanager, prepare_prometheus, target_files, write_running_instance
 from dingtalk.config import load_config
 from dingtalk.simulator.settings import Settings
@@ -137,6 +139,18 @@ def test_drills_have_a_notifier_and_a_second_machine_that_understand_each_other(
     assert [receiver.robots for receiver in watcher.receivers] == [["critical"]]
     for path in (layout.notifier_config, layout.watcher_config, layout.simulator_config):
         assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("host", ["::1", "192.0.2.7", "0.0.0.0", "box.lan"])
+def test_the_simulator_is_told_on_whatever_address_the_stack_listens(tmp_path, host):
+    """Both configurations let tokens go there without TLS, and nowhere else."""
+    layout = Layout(tmp_path)
+    layout.prepare()
+    prepare_alertmanager(site(data_dir=tmp_path, drills="on", stack_host=host))
+    notifier, watcher = load_config(layout.notifier_config), load_config(layout.watcher_config)
+    assert {robot.url for robot in watcher.robots} == {robot.url for robot in notifier.robots}
+    assert urlsplit(notifier.watchers[0].url).port == 8062
+    assert notifier.allowed_hosts == watcher.allowed_hosts == [f"http://{authority(host, 8061)}"]
 
 
 def test_the_simulator_of_drills_keeps_a_quota_that_no_drill_uses_up(tmp_path):
