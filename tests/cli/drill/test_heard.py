@@ -96,6 +96,14 @@ def test_a_group_of_many_is_heard_whole():
     assert short(told(*PUBLIC.group([received(*firing, over)], NOW))) == expected
 
 
+def test_what_does_not_fit_into_one_message_is_heard_from_all_of_them():
+    """Each alert once, whichever part it stands in."""
+    long = LATENCY | {"description": "HighLatency：" + "很长" * 900}
+    parts = RENDERER.group([received(*(alert(instance=f"gpu-{number:02}", **long) for number in range(30)))], NOW)
+    assert len(parts) > 1
+    assert short(told(*parts)) == [("HighLatency", f"gpu-{number:02}", "f") for number in range(30)]
+
+
 def test_a_digest_is_heard_whole():
     """With the command or the link to take it over behind a line, yesterday's times, one that is late, and one of no instance."""
     late = alert("ClockSkew", "info", labels={"late": "true"}, ended_at="?", starts_at=NOW - 3000 * MINUTE, summary="ClockSkew 时钟偏差")
