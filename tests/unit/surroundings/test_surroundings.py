@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from service.drill_faults import FILE, FaultFile, Faults
 from service.settings import Settings
 from service.surroundings.audit_record import AuditRecord, write_record
 from service.surroundings.surroundings import Surroundings
@@ -84,41 +82,6 @@ def test_a_server_shows_its_disk_the_newest_audit_the_stores_clocks_and_the_day(
         "mgeo.traffic.expected": {(): 1},
     }
     assert log.events == []
-
-
-@pytest.mark.parametrize(("drills", "full"), [("on", True), ("off", False), ("weekly", False)])
-def test_a_disk_is_as_full_as_a_drill_says_where_drills_may_disturb(
-    tmp_path: Path, ticking: TickingClock, signals: Any, log: Log, drills: str, full: bool
-) -> None:
-    """97 % of its true size; elsewhere the same file changes nothing."""
-    FaultFile(tmp_path / FILE, clock=lambda: ticking.unix_ns() / 1e9).write(Faults(disk_used_ratio=0.97), seconds=60)
-    true = os.statvfs(tmp_path)
-    surroundings = surroundings_of(tmp_path, ticking, log, drills=drills)
-    surroundings.observe(signals.meter)
-    with running(surroundings):
-        until(lambda: "system.filesystem.usage" in signals.points())
-        shown = values(signals)
-    data = (("mgeo.folder", "data"),)
-    usage, limit = shown["system.filesystem.usage"][data], shown["system.filesystem.limit"][data]
-
-    # What root keeps for itself and how much is used may change while we look; the whole does not.
-    assert limit <= true.f_blocks * true.f_frsize
-    assert (usage == round(limit * 0.97)) is full
-
-
-def test_a_disk_that_a_drill_filled_is_as_it_was_when_the_fault_has_ended(
-    tmp_path: Path, ticking: TickingClock, signals: Any, log: Log
-) -> None:
-    """By itself, as that of a drill that was killed."""
-    FaultFile(tmp_path / FILE, clock=lambda: ticking.unix_ns() / 1e9).write(Faults(disk_used_ratio=0.97), seconds=60)
-    ticking.tick(61)
-    surroundings = surroundings_of(tmp_path, ticking, log, drills="on")
-    surroundings.observe(signals.meter)
-    with running(surroundings):
-        until(lambda: "system.filesystem.usage" in signals.points())
-        shown = values(signals)
-    data = (("mgeo.folder", "data"),)
-    assert shown["system.filesystem.usage"][data] != round(shown["system.filesystem.limit"][data] * 0.97)
 
 
 def test_without_stores_or_an_audit_there_is_nothing_of_them(tmp_path: Path, ticking: TickingClock, signals: Any, log: Log) -> None:
