@@ -89,7 +89,7 @@ def watcher_config(site: Site, key: str) -> str:
             f"scale = {settings.drill_scale:g}",
             'alertmanager_url = ""',
             'prometheus_url = ""',
-            f"allowed_hosts = {json.dumps(sorted({'127.0.0.1', '::1', 'localhost', settings.stack_host}))}",
+            f"allowed_hosts = [{json.dumps(site.url('simulator_port'))}]",
             f'people = [{{name = "on call for critical", mobile = "{ON_CALL["critical"]}"}}]',
             'owners = [{match = {severity = "critical"}, people = ["on call for critical"]}]',
             f'organisations = [{{name = "default", monthly_quota = {QUOTA}}}]',
