@@ -89,7 +89,7 @@ def test_a_server_shows_its_disk_the_newest_audit_and_drills_the_stores_clocks_a
     assert log.events == []
 
 
-def test_without_stores_an_audit_or_drills_there_is_nothing_of_them(tmp_path: Path, ticking: TickingClock, signals: Any, log: Log) -> None:
+def test_without_stores_or_an_audit_there_is_nothing_of_them(tmp_path: Path, ticking: TickingClock, signals: Any, log: Log) -> None:
     """Nobody is asked, and no thread is there to ask."""
     surroundings = surroundings_of(tmp_path, ticking, log, traffic="sporadic")
     surroundings.observe(signals.meter)
