@@ -137,7 +137,12 @@ def driller(site: Site) -> Process:
             f"{settings.drill_day}",
             f"{settings.drill_hour:g}",
         ),
-        environment={"PYTHONPATH": site.python_path},
+        # Its drills take the settings that say where programs come from, and the very programs of this stack before those.
+        environment={
+            "PYTHONPATH": site.python_path,
+            **{f"MGEO_{name.upper()}_BINARY": str(found.path) for name, found in site.programs.items()},
+        },
+        drops=(),
         listed=False,
         version=str(__version__),
         origin="this checkout",
