@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cli.drill.catalogue import BEYOND, usual_rate
 from cli.drill.heard import heard
-from cli.drill.judging import Expected, endings, judge, tellings
+from cli.drill.judging import Expected, Verdict, endings, judge, tellings
 from cli.drill.stage import DrillBroken
 from cli.drill.timing import Timing, seen
 from cli.stack.drilling import ON_CALL
@@ -15,13 +15,13 @@ from cli.stack.interrupts import Interrupted
 from dingtalk.notice import Notice
 from prometheus.alerting.file import alerts
 from prometheus.alerting.rule import Severity
+from service.errors import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
     from cli.drill.catalogue import Drill
     from cli.drill.heard import Heard
-    from cli.drill.judging import Verdict
     from cli.drill.stage import Stage
     from cli.drill.traffic import Traffic
 
@@ -32,6 +32,10 @@ SETTLES_AFTER = (90.0, 4.0)
 """After the last message that must come: whatever else Alertmanager would tell has been told then."""
 CALM_WITHIN = (1200.0, 60.0)
 """Before a drill, for what the one before left."""
+
+
+class NotCalm(ServiceError):
+    """What a drill must cause was there before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,15 +85,23 @@ class Drills:
     def run(self, drills: Iterable[Drill]) -> Generator[Result, None, None]:
         """Run them; each leaves the stack as it found it, also when this generator is closed in the midst of one.
 
-        Raises:
-            DrillBroken: the stack does not do what every drill needs.
+        Where the stack does not do what every drill needs, such as start a process, that is the outcome of the drill, and none follows.
         """
         self._stage.faults.clear()
         self._traffic.flow(self._rate)
         self._steady_since = self._stage.clock.monotonic()
         try:
             for drill in drills:
-                yield self._run(drill)
+                try:
+                    result = self._run(drill)
+                except (DrillBroken, NotCalm) as broken:
+                    result = self._broken(drill, str(broken))
+                    self._say(f"{drill.name}: {broken}")
+                    yield result
+                    if isinstance(broken, DrillBroken):
+                        return
+                else:
+                    yield result
         finally:
             self._traffic.stop()
 
@@ -127,6 +139,10 @@ class Drills:
         self._say(f"{drill.name}: {'as it must be' if result.passed else '; '.join(verdict.faults)}")
         return result
 
+    def _broken(self, drill: Drill, why: str) -> Result:
+        nothing = Verdict(delivered=(), unexpected=(), told_at={}, ended_at={}, faults=(why,))
+        return Result(drill=drill, scale=self._stage.scale, verdict=nothing, timings={})
+
     def _take_out(self, drill: Drill) -> None:
         """End the fault; a signal in the midst of it has it done anew, so that nothing stays away by half."""
         try:
@@ -144,7 +160,7 @@ class Drills:
             stage.wait(short)
         if not stage.until(lambda: not (stage.firing() & set(drill.expects)), self._seconds(CALM_WITHIN)):
             fire = ", ".join(sorted(stage.firing() & set(drill.expects)))
-            raise DrillBroken(f"{drill.name}: {fire} fires already, so that nobody could tell what the drill causes; mend that first")
+            raise NotCalm(f"{fire} fires already, so that nobody could tell what the drill causes; mend that first")
 
     def _expected(self, name: str) -> Expected:
         alert = self._known.get(name)

@@ -16,7 +16,7 @@ from service.drill_faults import FILE, FaultFile
 from service.errors import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from cli.stack.layout import Layout
     from cli.stack.process import Process
@@ -109,12 +109,16 @@ class Stage:
             DrillBroken: one does not stay away.
         """
         known = self._known()
-        for name in names:
-            pid = known[name].pid
-            if pid is not None:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-        # supervisord starts what died again, unless it is told not to while it knows that it died.
+        pids = [pid for name in names if (pid := known[name].pid) is not None]
+        # Frozen first, so that all end at one moment, and what supervisord sends does nothing more: it has to be told that they shall
+        # end before they do, or it would start them again.
+        _signal(pids, signal.SIGSTOP)
+        try:
+            for name in names:
+                with suppress(SupervisorGone):
+                    self._control.stop(name)
+        finally:
+            _signal(pids, signal.SIGKILL)
         for name in names:
             self.stop(name)
 
@@ -246,3 +250,9 @@ class Stage:
             return answer.json()
         except (httpx.HTTPError, ValueError) as error:
             raise DrillBroken(f"{name} does not answer {path} ({type(error).__name__})") from error
+
+
+def _signal(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)

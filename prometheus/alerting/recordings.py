@@ -102,8 +102,7 @@ def traffic(scale: Scale) -> Group:
             Recording(
                 record=LAST_HOUR,
                 expr=(
-                    f"quantile_over_time(0.5, {TRAFFIC}[{scale.duration(limits.LAST_HOUR)}] "
-                    f"offset {scale.duration(limits.LAST_HOUR_ENDS)})"
+                    f"quantile_over_time(0.5, {TRAFFIC}[{scale.duration(limits.LAST_HOUR)}] offset {scale.duration(limits.LAST_HOUR_ENDS)})"
                 ),
                 why="The median of a window in the hour before the fall that is looked for could have begun: a rush is not what is usual.",
             ),
