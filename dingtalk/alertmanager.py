@@ -10,11 +10,13 @@ from urllib.parse import quote
 import httpx
 
 from dingtalk.errors import UpstreamFailed
+from dingtalk.inhibition import inhibitions
 from dingtalk.upstream import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from dingtalk.inhibition import Inhibition
     from dingtalk.missed import LateAlert
 
 TIMEOUT = 10.0
@@ -106,6 +108,14 @@ class Alertmanager:
             {"active": "false", "silenced": "true", "inhibited": "true"},
             lambda alerts: [dict(alert["labels"]) for alert in alerts if alert["status"]["state"] == "suppressed"],
         )
+
+    async def inhibitions(self) -> tuple[Inhibition, ...]:
+        """Its rules of which alert speaks for which.
+
+        Raises:
+            UpstreamFailed: it does not answer as it should.
+        """
+        return await self._upstream.get("/api/v2/status", {}, lambda status: inhibitions(str(status["config"]["original"])))
 
     async def silence(self, matchers: Sequence[Matcher], *, starts_at: float, ends_at: float, by: str, comment: str) -> str:
         """Make a silence; its id.

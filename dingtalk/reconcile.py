@@ -7,11 +7,13 @@ import math
 from typing import TYPE_CHECKING, Protocol
 
 from dingtalk.alert import Severity
+from dingtalk.inhibition import spoken_for
 from dingtalk.missed import LATE, Heard, joined, labels_of, late_alert, missed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from dingtalk.inhibition import Inhibition
     from dingtalk.missed import Episode, Labels, LateAlert
     from dingtalk.prometheus import Rules
 
@@ -29,6 +31,8 @@ TRIES = 3
 FARTHEST = 86_400.0
 """Seconds that are looked back at most; who was away longer is told of the last day."""
 _OVERLAP = 120.0
+GRACE = 90.0
+"""Seconds at either end of an alert in which none is told yet: Alertmanager waits for the group, and the cause takes as long to fire."""
 
 
 class RemembersAlerts(Protocol):
@@ -52,6 +56,10 @@ class TakesAlerts(Protocol):
 
     async def suppressed(self) -> Sequence[Mapping[str, str]]:
         """The labels of the alerts that it keeps back."""
+        ...
+
+    async def inhibitions(self) -> Sequence[Inhibition]:
+        """Its rules of which alert speaks for which."""
         ...
 
 
@@ -144,7 +152,10 @@ class Reconciler:
         # Of what it told once, Alertmanager goes on telling the end by itself, and has only just found somebody to tell it to.
         awaited = believed if now - self._began <= settle else set()
         young = [one for one in late if one.over and (now - one.last <= settle or one.labels in awaited)]
-        late = joined(one for one in late if one not in young)
+        late = [one for one in late if one not in young]
+        spoken = await self._spoken_for([one for one in late if one.over and one.labels not in believed], fired)
+        await asyncio.to_thread(self._heard.note, spoken, at=now, posted=False)
+        late = joined(one for one in late if one not in spoken)
         again = await asyncio.to_thread(self._heard.posted, before=now - (AHEAD + PATIENCE) * scale, tries=TRIES)
         await self._tell(joined([*late, *again]), rules, now)
         for kind, over in (("firing", False), ("resolved", True)):
@@ -167,6 +178,11 @@ class Reconciler:
             await asyncio.to_thread(self._heard.kept_back, heard)
         if copies:
             await asyncio.to_thread(self._heard.arrived, copies)
+
+    async def _spoken_for(self, late: Sequence[Episode], fired: Sequence[Episode]) -> list[Episode]:
+        """Those that Alertmanager would not have told, had it told anything: it may never have known them, or only between two rounds."""
+        rules = await self._alertmanager.inhibitions() if late else ()
+        return [one for one in late if spoken_for(one, fired, rules, grace=GRACE * self._scale)]
 
     async def _tell(self, late: Sequence[Episode], rules: Rules, now: float) -> None:
         if late:

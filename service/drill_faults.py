@@ -6,7 +6,6 @@ A service looks at it only where `MGEO_DRILLS` is `on`. Each fault has an end, s
 from __future__ import annotations
 
 import json
-import math
 import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
 FILE = "drill.json"
 LONGEST = 7200.0
 """Seconds that a fault may last; one that claims more is none, and so is one that a wrong clock wrote."""
+_FARTHEST = 1e11
+"""Seconds since 1970 that are a moment; larger numbers are too large for some arithmetic."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,10 +95,21 @@ class FaultFile:
 def _understood(path: Path) -> tuple[Faults, float]:
     try:
         members = json.loads(path.read_text(encoding="utf-8"))
-        until = float(members.pop("until"))
+        until = members.pop("until")
         faults = Faults(**members)
-        numbers = (float(faults.slow_seconds), float(faults.fail_every), float(faults.disk_used_ratio or 0.0), until)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return NONE, 0.0
-    sound = all(math.isfinite(number) and number >= 0 for number in numbers) and isinstance(faults.stuck, str)
+    # A file that somebody wrote by hand may have a word where a number belongs, which the model's thread would stumble over.
+    sound = (
+        _within(faults.slow_seconds, LONGEST)
+        and _within(0.0 if faults.disk_used_ratio is None else faults.disk_used_ratio, 1.0)
+        and _within(until, _FARTHEST)
+        and type(faults.fail_every) is int
+        and faults.fail_every >= 0
+        and isinstance(faults.stuck, str)
+    )
     return (faults, until) if sound else (NONE, 0.0)
+
+
+def _within(number: object, most: float) -> bool:
+    return type(number) in (int, float) and 0 <= number <= most  # type: ignore[operator]  # it is one of the two

@@ -50,6 +50,7 @@ def drill(
     Exit codes:
       0  every message as it must be
       1  one was missing, or too many; or the stack cannot be drilled
+      130  interrupted; the fault was taken out
     """  # noqa: D301 -- the backspace character tells the help not to wrap what follows
     from cli.drill.catalogue import DRILLS
 
@@ -68,7 +69,7 @@ def drill(
         with stack_apart(layout, scale=scale, say=_say) as own:
             results = _drill(own, wanted)
     else:
-        results = _drill(layout, wanted)
+        results = _drill_here(layout, wanted)
     _tell(results, as_json=as_json)
     if report is not None:
         _write(report, results)
@@ -92,6 +93,18 @@ def _wanted(names: Sequence[str]) -> tuple[Drill, ...]:
             raise typer.BadParameter(f"there is no drill {name!r}; `mgeo drill` lists them")
         found.append(one)
     return tuple(found)
+
+
+def _drill_here(layout: Layout, wanted: Sequence[Drill]) -> list[Result]:
+    """Drill the stack that runs. A signal takes the fault out first: a process that a drill keeps away would stay away."""
+    from cli.stack.interrupts import Interrupted, interrupts
+
+    try:
+        with interrupts():
+            return _drill(layout, wanted)
+    except Interrupted:
+        _say("interrupted; the fault was taken out")
+        raise typer.Exit(130) from None
 
 
 def _drill(layout: Layout, wanted: Sequence[Drill]) -> list[Result]:

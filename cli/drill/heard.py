@@ -13,10 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 _MARKS = "|".join([*wording.SEVERITY_MARKS.values(), wording.OVER_MARK])
-_HEADLINE = re.compile(rf"^### (?:{_MARKS}) (?P<state>[^：]*)：(?P<summary>.*)$")
-_BRIEF = re.compile(rf"^(?:[-*] )?(?P<mark>{_MARKS}) (?P<name>[A-Z][A-Za-z]+) · (?P<where>.*?) · (?P<since>.*)$")
-_NAME = re.compile(r"（(?P<name>[A-Z][A-Za-z]+)(?:，[^）]*)?）")
-_REMINDER = re.compile(r"第 \d+ 次提醒")
+_TIME = rf"(?:(?:(?:\d{{4}}-)?\d\d-\d\d )?\d\d:\d\d:\d\d|{wording.UNKNOWN_TIME})"
+_NAME = r"(?P<name>[A-Z][A-Za-z]+)"
+# What an instance calls itself is anything, so it reaches as far as it can: to the name, the time, that the notifier puts behind it.
+_HEADLINE = re.compile(
+    rf"### (?P<mark>{_MARKS}) (?P<state>[^：（]*)(?P<late>（{wording.LATE}）)?：.*?(?: · (?P<where>.*))?（{_NAME}(?:，[^）]*)?）"
+    r"(?:等 \d+ 条)?(?P<reminder> · 第 \d+ 次提醒)?"
+)
+_BRIEF = re.compile(
+    rf"(?P<mark>{_MARKS}) {_NAME}(?: · (?P<where>.*))? · (?:{_TIME} 起|{_TIME} 至 {_TIME})(?P<late>（{wording.LATE}）)?(?:：.*| · .*)?"
+)
 _BACK = {Notice.BOX_BACK.english: Notice.BOX_SILENT.english}
 """What ends what, of the notices that say so by another name."""
 
@@ -60,40 +66,23 @@ def heard(messages: Iterable[Mapping[str, Any]]) -> list[Heard]:
 
 
 def _of_message(message: Mapping[str, Any]) -> Iterator[Heard]:
-    lines = message["text"].splitlines()
-    for line in lines:
-        found = _headline(line) or _brief(line)
-        if found is None:
-            continue
-        name, where, state = found
-        over = wording.OVER_MARK in line or name in _BACK
-        late = wording.LATE in line
-        began = wording.FIRED_AND_RESOLVED in state
+    lines = [line.strip() for line in message["text"].splitlines()]
+    matches = [_HEADLINE.fullmatch(line) or _BRIEF.fullmatch(line) for line in lines]
+    found = [match.groupdict() for match in matches if match is not None]
+    # Only the first line of a message says so, and means all of them.
+    reminder = any(one.get("reminder") for one in found)
+    for one in found:
+        name = one["name"]
+        over = one["mark"] == wording.OVER_MARK or name in _BACK
         yield Heard(
             name=_BACK.get(name, name),
-            where=where,
-            fired=not over or began,
+            where=one["where"] or "",
+            fired=not over or one.get("state") == wording.FIRED_AND_RESOLVED,
             over=over,
-            late=late,
-            reminder=_REMINDER.search(line) is not None,
+            late=one["late"] is not None,
+            reminder=reminder,
             robot=message["robot"],
             mobiles=tuple(message["at"]["mobiles"]),
             at=message["received_seconds"],
             message=message["index"],
         )
-
-
-def _headline(line: str) -> tuple[str, str, str] | None:
-    found = _HEADLINE.match(line)
-    name = None if found is None else _NAME.search(found["summary"])
-    if found is None or name is None:
-        return None
-    _, separator, rest = found["summary"].partition(" · ")
-    return name["name"], rest.partition("（")[0].strip() if separator else "", found["state"]
-
-
-def _brief(line: str) -> tuple[str, str, str] | None:
-    found = _BRIEF.match(line.strip())
-    if found is None:
-        return None
-    return found["name"], found["where"], ""

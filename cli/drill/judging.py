@@ -107,10 +107,14 @@ def _faults(one: Expected, told: Sequence[Heard], ended: Sequence[Heard]) -> Ite
         yield f"{one.name} was told by {', '.join(elsewhere)}, not by {one.robot} alone"
     called = {each.mobiles for each in told if not each.over}
     if called and called != {one.mobiles}:
-        yield f"{one.name} called {sorted(called)}, not {one.mobiles or 'nobody'}"
+        yield f"{one.name} called {' or '.join(sorted(map(_people, called)))}, not {_people(one.mobiles)}"
     if any(each.mobiles for each in ended):
         yield f"the end of {one.name} called somebody"
     if not ended:
         yield f"the end of {one.name} was not told"
     elif len({each.where for each in ended}) < len(ended):
         yield f"the end of {one.name} was told {len(ended)} times"
+
+
+def _people(mobiles: Sequence[str]) -> str:
+    return " and ".join(mobiles) or "nobody"

@@ -27,7 +27,7 @@ _MOST_TICKS = 10
 def picture(results: Sequence[Result]) -> str:
     """The picture: seconds since each fault to the right; a dot where a message came."""
     rows = [(result, name, timing) for result in results for name, timing in result.timings.items()]
-    longest = max((_length(timing) for _, _, timing in rows), default=1.0)
+    longest = max((_length(timing) for _, _, timing in rows), default=0.0) or 1.0
     height = TOP + ROW * len(rows) + 16
     scale = (WIDTH - LEFT - RIGHT) / longest
     head = (
@@ -105,5 +105,5 @@ def _kind(timing: Timing, at: float) -> int:
 
 
 def _length(timing: Timing) -> float:
-    known = [timing.told_at, timing.cleared_at, timing.ended_at, timing.over_at]
-    return max((moment for moment in known if moment is not None), default=timing.fault_at + 1) - timing.fault_at
+    known = [moment for moment in timing.document().values() if moment is not None]
+    return max(known) - timing.fault_at

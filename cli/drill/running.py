@@ -11,6 +11,7 @@ from cli.drill.judging import Expected, endings, judge, tellings
 from cli.drill.stage import DrillBroken
 from cli.drill.timing import Timing, seen
 from cli.stack.drilling import ON_CALL
+from cli.stack.interrupts import Interrupted
 from dingtalk.notice import Notice
 from prometheus.alerting.file import alerts
 from prometheus.alerting.rule import Severity
@@ -116,7 +117,7 @@ class Drills:
                 drill.told(stage, self._traffic, self._rate)
         finally:
             cleared_at = clock.unix()
-            drill.end(stage, self._traffic, self._rate)
+            self._take_out(drill)
         if came:
             stage.until(lambda: all(endings(listen(), name) for name in drill.expects), self._patience(drill, ENDS_WITHIN))
         stage.wait(self._seconds(SETTLES_AFTER))
@@ -125,6 +126,14 @@ class Drills:
         result = Result(drill=drill, scale=stage.scale, verdict=verdict, timings=timings)
         self._say(f"{drill.name}: {'as it must be' if result.passed else '; '.join(verdict.faults)}")
         return result
+
+    def _take_out(self, drill: Drill) -> None:
+        """End the fault; a signal in the midst of it has it done anew, so that nothing stays away by half."""
+        try:
+            drill.end(self._stage, self._traffic, self._rate)
+        except (KeyboardInterrupt, Interrupted):
+            drill.end(self._stage, self._traffic, self._rate)
+            raise
 
     def _prepare(self, drill: Drill) -> None:
         """Wait until nothing of what is expected fires any more, and until the traffic has been usual for long enough."""

@@ -16,10 +16,9 @@ from service.drill_faults import FILE, FaultFile
 from service.errors import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from cli.stack.layout import Layout
-    from cli.stack.probe import Probe
     from cli.stack.process import Process
 
 PAUSE = 0.2
@@ -27,6 +26,7 @@ TIMEOUT = 10.0
 STOP_DEADLINE = 60.0
 START_DEADLINE = 240.0
 """Seconds; Loki trusts itself twenty seconds after its start, and after a kill it first reads its log again."""
+_UP = frozenset({"STARTING", "RUNNING"})
 
 
 class DrillImpossible(ServiceError):
@@ -140,11 +140,11 @@ class Stage:
         Raises:
             DrillBroken: one does not become ready.
         """
+        # One that is still about to stop, as after an interrupted drill, is started when it has: all are asked again and again.
         for name in names:
-            if self._known()[name].state == "STOPPED":
-                self._control.start(name)
+            self._started(name)
         for name in names:
-            self._until(lambda name=name: self._ready(name), START_DEADLINE, f"{name} does not become ready")  # type: ignore[misc]
+            self._until(lambda name=name: self._started(name), START_DEADLINE, f"{name} does not become ready")  # type: ignore[misc]
 
     def names(self) -> tuple[str, ...]:
         """All processes, in the order in which they are started."""
@@ -154,16 +154,11 @@ class Stage:
 
     def samples(self, selector: str, seconds: float) -> list[tuple[dict[str, str], list[float]]]:
         """The moments of the raw samples of some series, newest `seconds`, with their labels; nothing while Prometheus is away."""
-        answer = self._asked("prometheus", "/api/v1/query", query=f"{selector}[{max(round(seconds * 1000), 1)}ms]")
-        return [(series["metric"], [float(at) for at, _ in series["values"]]) for series in answer["data"]["result"]]
-
-    def value(self, expression: str) -> float | None:
-        """The value of the first series of an expression; None when there is none, or Prometheus is away."""
         try:
-            result = self._asked("prometheus", "/api/v1/query", query=expression)["data"]["result"]
+            answer = self._asked("prometheus", "/api/v1/query", query=f"{selector}[{max(round(seconds * 1000), 1)}ms]")
         except DrillBroken:
-            return None
-        return float(result[0]["value"][1]) if result else None
+            return []
+        return [(series["metric"], [float(at) for at, _ in series["values"]]) for series in answer["data"]["result"]]
 
     def firing(self) -> set[str]:
         """The alerts that fire now, by name; none while Prometheus is away."""
@@ -230,11 +225,13 @@ class Stage:
         if not self.until(condition, deadline):
             raise DrillBroken(f"{otherwise} within {deadline:.0f} s; `mgeo status` tells more")
 
-    def _ready(self, name: str) -> bool:
-        return all(self._probed(probe) for probe in self._processes[name].probes)
-
-    def _probed(self, probe: Probe) -> bool:
-        return probe.ask() is None
+    def _started(self, name: str) -> bool:
+        state = self._known()[name].state
+        if state == "STOPPED":
+            with suppress(SupervisorGone):
+                self._control.start(name)
+        # Who is about to stop answers well until then.
+        return state in _UP and all(probe.ask() is None for probe in self._processes[name].probes)
 
     def _known(self) -> Any:
         try:
@@ -249,8 +246,3 @@ class Stage:
             return answer.json()
         except (httpx.HTTPError, ValueError) as error:
             raise DrillBroken(f"{name} does not answer {path} ({type(error).__name__})") from error
-
-
-def named(names: Iterable[str]) -> str:
-    """Names for a reader."""
-    return ", ".join(sorted(names)) or "none"

@@ -89,7 +89,7 @@ def watcher_config(site: Site, key: str) -> str:
             f"scale = {settings.drill_scale:g}",
             'alertmanager_url = ""',
             'prometheus_url = ""',
-            f"allowed_hosts = {json.dumps(sorted({'127.0.0.1', '::1', 'localhost', settings.stack_host}))}",
+            f"allowed_hosts = [{json.dumps(site.url('simulator_port'))}]",
             f'people = [{{name = "on call for critical", mobile = "{ON_CALL["critical"]}"}}]',
             'owners = [{match = {severity = "critical"}, people = ["on call for critical"]}]',
             f'organisations = [{{name = "default", monthly_quota = {QUOTA}}}]',
@@ -137,7 +137,12 @@ def driller(site: Site) -> Process:
             f"{settings.drill_day}",
             f"{settings.drill_hour:g}",
         ),
-        environment={"PYTHONPATH": site.python_path},
+        # Its drills take the settings that say where programs come from, and the very programs of this stack before those.
+        environment={
+            "PYTHONPATH": site.python_path,
+            **{f"MGEO_{name.upper()}_BINARY": str(found.path) for name, found in site.programs.items()},
+        },
+        drops=(),
         listed=False,
         version=str(__version__),
         origin="this checkout",

@@ -13,6 +13,7 @@ from service.data_dir import unusable
 from service.errors import StartupError
 
 STACK_FOLDER = "stack"
+DRILLED_FOLDER = "drilled"
 SOCKET_LIMIT = 90
 """Bytes of a Unix socket's path. Linux takes 107, and supervisord first binds a name that is longer by its process id."""
 
@@ -27,6 +28,16 @@ class Layout:
     def run(self) -> Path:
         """The run folder, mode 0700; its path marks every process of the stack."""
         return self.data_dir / STACK_FOLDER
+
+    @property
+    def drilled(self) -> Layout:
+        """The stack that drills have of their own, beside this one."""
+        return Layout(self.data_dir / DRILLED_FOLDER)
+
+    @property
+    def drilled_lock(self) -> Path:
+        """Held while it is there; beside its folder, since that is removed."""
+        return self.data_dir / f"{DRILLED_FOLDER}.lock"
 
     @property
     def logs(self) -> Path:

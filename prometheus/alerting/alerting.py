@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from prometheus.alerting import foreign_metrics, limits
 from prometheus.alerting.expression import equal, greatest, increase, one_of, select, summed
 from prometheus.alerting.rule import Alert, Area, Group, Severity
-from prometheus.alerting.wording import SECONDS, WHOLE, label, percent
+from prometheus.alerting.wording import SECONDS, WHERE, WHOLE, label, percent
+from service.telemetry import names
 
 if TYPE_CHECKING:
     from prometheus.alerting.scale import Scale
@@ -19,7 +20,7 @@ def meta(scale: Scale) -> Group:
     """Prometheus and Alertmanager."""
     return Group(
         name="meta",
-        why="Whether rules are evaluated and what they say reaches the notifier.",
+        why="Whether rules are evaluated and what they say reaches the notifier, also by the drills' word.",
         rules=(
             Alert(
                 name="Watchdog",
@@ -37,6 +38,8 @@ def meta(scale: Scale) -> Group:
             _alertmanager_unreachable(scale),
             _notifications_failing(scale),
             _config_reload_failed(),
+            _drill_failed(),
+            _drill_overdue(scale),
         ),
     )
 
@@ -124,6 +127,36 @@ def _config_reload_failed() -> Alert:
         value="0",
         threshold="1",
         no_drill="The stack never reloads by itself; promtool proves it.",
+    )
+
+
+def _drill_failed() -> Alert:
+    return Alert(
+        name="DrillFailed",
+        area=Area.ALERTING,
+        severity=Severity.WARNING,
+        expr=f"{greatest(names.DRILL_FAILURES.prometheus)} > 0",
+        why="The newest drills told too little, too much, or the wrong people: so would the next real fault.",
+        summary="告警演练没有通过",
+        description=f"{WHERE} 最近一次告警演练有 {WHOLE} 项没有通过；真出故障时，告警可能漏发、多发或叫错人。",
+        value=WHOLE,
+        threshold="0",
+        no_drill="A drill that fails on purpose would prove no more than promtool does.",
+    )
+
+
+def _drill_overdue(scale: Scale) -> Alert:
+    return Alert(
+        name="DrillOverdue",
+        area=Area.ALERTING,
+        severity=Severity.INFO,
+        expr=f"time() - {greatest(names.DRILL_TIMESTAMP.prometheus)} > {scale.seconds(limits.DRILL_OVERDUE)}",
+        why="A box whose drills were never run has no such series; one that had them weekly had none for longer than that.",
+        summary="告警演练过期",
+        description=f"{WHERE} 超过 {scale.spoken(limits.DRILL_OVERDUE)}没有做过告警演练。",
+        value=SECONDS,
+        threshold=scale.duration(limits.DRILL_OVERDUE),
+        no_drill="It takes days; promtool proves it.",
     )
 
 

@@ -155,6 +155,8 @@ NOTIFIER_QUEUE_HOLD = minutes(1)
 STORE_WRITABLE_HOLD = Duration(30)
 ROBOT_BANNED_HOLD = minutes(1)
 ROBOT_DEAD_HOLD = Duration(30)
+# Drills are run weekly, and may take until the box is awake.
+DRILL_OVERDUE = days(9)
 QUOTA_HOLD = hours(1)
 QUOTA_USED_RATIO = 0.95
 # The notifier compares each minute, so a third of a quarter of an hour; a program that starts anew is away for less. The minute between

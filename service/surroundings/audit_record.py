@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from service.data_dir import unusable
+from service.surroundings.record_file import read_members, write_members
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 AUDIT_FILE: Final = "audit.json"
-# Of a file that is none of ours, no more is read.
-_MOST_BYTES: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,36 +36,10 @@ def write_record(data_dir: Path, record: AuditRecord) -> None:
     Raises:
         StartupError: it cannot be written.
     """
-    path = data_dir / AUDIT_FILE
-    try:
-        descriptor, fresh = tempfile.mkstemp(prefix=f"{AUDIT_FILE}.", dir=data_dir)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(asdict(record), file)
-            Path(fresh).replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(fresh).unlink()
-            raise
-    except OSError as error:
-        raise unusable(path, error) from error
+    write_members(data_dir / AUDIT_FILE, asdict(record))
 
 
 def read_record(data_dir: Path) -> AuditRecord | None:
     """The newest record; None when there is none, or the file is not whole."""
-    try:
-        with (data_dir / AUDIT_FILE).open("rb") as file:
-            members = json.loads(file.read(_MOST_BYTES))
-        numbers = {name: _count(members[name]) for name in ("difference", "unflushed", "ended_unix_ns")}
-        unread = members["unread"]
-        if not isinstance(unread, list) or not all(isinstance(name, str) for name in unread):
-            return None
-        return AuditRecord(unread=tuple(unread), **numbers)
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return None
-
-
-def _count(value: object) -> int:
-    if type(value) is not int or value < 0:
-        raise ValueError
-    return value
+    members = read_members(data_dir / AUDIT_FILE, counts=("difference", "unflushed", "ended_unix_ns"), words=("unread",))
+    return None if members is None else AuditRecord(**members)

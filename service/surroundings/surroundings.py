@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from service.drill_faults import FILE, FaultFile
-from service.surroundings.audit_record import AuditRecord, read_record
+from service.surroundings import audit_record, drill_record
 from service.surroundings.folders import FolderUsage, drilled, read_folders
 from service.surroundings.sampler import Sampler
 from service.surroundings.store_clocks import StoreClocks
 from service.surroundings.workdays import Workdays
 from service.telemetry import names
-from service.telemetry.gauges import observe_audit, observe_clock_skew, observe_folders, observe_value, observe_workday
+from service.telemetry.gauges import observe_audit, observe_clock_skew, observe_drills, observe_folders, observe_value, observe_workday
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import Meter
 
     from service.settings import Settings
+    from service.surroundings.audit_record import AuditRecord
+    from service.surroundings.drill_record import DrillRecord
     from service.telemetry.event import Clock
     from service.telemetry.log_pipeline import LogPipeline
 
@@ -40,6 +42,7 @@ class Surroundings:
     folders: Sampler[Mapping[str, FolderUsage]]
     store_clocks: Sampler[Mapping[str, float]] | None
     audit: Sampler[AuditRecord | None]
+    drills: Sampler[DrillRecord | None]
     workday: Sampler[bool]
     steady: bool
 
@@ -60,7 +63,8 @@ class Surroundings:
         return cls(
             folders=Sampler("folder-sampler", folders, interval=DISK_INTERVAL, clock=monotonic),
             store_clocks=Sampler("clock-sampler", clocks.read, interval=CLOCK_INTERVAL, clock=monotonic) if clocks else None,
-            audit=Sampler("audit-sampler", lambda: read_record(folder), interval=DISK_INTERVAL, clock=monotonic),
+            audit=Sampler("audit-sampler", lambda: audit_record.read_record(folder), interval=DISK_INTERVAL, clock=monotonic),
+            drills=Sampler("drill-sampler", lambda: drill_record.read_record(folder), interval=DISK_INTERVAL, clock=monotonic),
             workday=Sampler("workday-sampler", workdays.is_workday, interval=CALENDAR_INTERVAL, clock=monotonic),
             steady=settings.traffic == "steady",
         )
@@ -71,6 +75,7 @@ class Surroundings:
         if self.store_clocks is not None:
             observe_clock_skew(meter, self.store_clocks.latest)
         observe_audit(meter, self.audit.latest)
+        observe_drills(meter, self.drills.latest)
         observe_workday(meter, self.workday.latest)
         observe_value(meter, names.TRAFFIC_EXPECTED, lambda: float(self.steady))
 
@@ -89,4 +94,4 @@ class Surroundings:
     @property
     def _samplers(self) -> tuple[Sampler[object], ...]:
         clocks = () if self.store_clocks is None else (self.store_clocks,)
-        return self.folders, self.audit, self.workday, *clocks
+        return self.folders, self.audit, self.drills, self.workday, *clocks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from service.telemetry import names
 from service.telemetry.metrics import observe
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
     from service.gpu import GpuDevice, GpuSample
     from service.surroundings.audit_record import AuditRecord
+    from service.surroundings.drill_record import DrillRecord
     from service.surroundings.folders import FolderUsage
+
+Record = TypeVar("Record")
 
 
 def observe_gpu(meter: Meter, latest: Callable[[], GpuSample | None]) -> None:
@@ -103,19 +106,16 @@ def observe_clock_skew(meter: Meter, latest: Callable[[], Mapping[str, float] | 
 
 def observe_audit(meter: Meter, latest: Callable[[], AuditRecord | None]) -> None:
     """Publish the newest recorded audit; no series before the first."""
+    observe(meter, names.AUDIT_DIFFERENCE, _recorded(latest, lambda record: record.difference))
+    observe(meter, names.AUDIT_UNFLUSHED, _recorded(latest, lambda record: record.unflushed))
+    observe(meter, names.AUDIT_UNREAD, _recorded(latest, lambda record: len(record.unread)))
+    observe(meter, names.AUDIT_TIMESTAMP, _recorded(latest, lambda record: record.ended_unix_ns / 1e9))
 
-    def reading(value: Callable[[AuditRecord], float]) -> Callable[[], Iterator[tuple[float, Mapping[str, str]]]]:
-        def read() -> Iterator[tuple[float, Mapping[str, str]]]:
-            record = latest()
-            if record is not None:
-                yield value(record), {}
 
-        return read
-
-    observe(meter, names.AUDIT_DIFFERENCE, reading(lambda record: record.difference))
-    observe(meter, names.AUDIT_UNFLUSHED, reading(lambda record: record.unflushed))
-    observe(meter, names.AUDIT_UNREAD, reading(lambda record: len(record.unread)))
-    observe(meter, names.AUDIT_TIMESTAMP, reading(lambda record: record.ended_unix_ns / 1e9))
+def observe_drills(meter: Meter, latest: Callable[[], DrillRecord | None]) -> None:
+    """Publish the newest recorded drills; no series before the first."""
+    observe(meter, names.DRILL_FAILURES, _recorded(latest, lambda record: len(record.failed)))
+    observe(meter, names.DRILL_TIMESTAMP, _recorded(latest, lambda record: record.ended_unix_ns / 1e9))
 
 
 def observe_workday(meter: Meter, latest: Callable[[], bool | None]) -> None:
@@ -127,3 +127,16 @@ def observe_workday(meter: Meter, latest: Callable[[], bool | None]) -> None:
             yield float(worked), {}
 
     observe(meter, names.WORKDAY, read)
+
+
+def _recorded(
+    latest: Callable[[], Record | None], value: Callable[[Record], float]
+) -> Callable[[], Iterator[tuple[float, Mapping[str, str]]]]:
+    """The reading of one number of a record; nothing while there is none."""
+
+    def read() -> Iterator[tuple[float, Mapping[str, str]]]:
+        record = latest()
+        if record is not None:
+            yield value(record), {}
+
+    return read

@@ -430,6 +430,20 @@ AUDIT_TIMESTAMP = Metric(
     unit="s",
     description="When this audit ended, in seconds since 1970.",
 )
+DRILL_FAILURES = Metric(
+    name="mgeo.drill.failures",
+    prometheus="mgeo_drill_failures",
+    kind=Kind.GAUGE,
+    unit="{drill}",
+    description="Drills that failed, of the newest `mgeo drill --record`: alerts come wrongly. Absent when none was run yet.",
+)
+DRILL_TIMESTAMP = Metric(
+    name="mgeo.drill.timestamp",
+    prometheus="mgeo_drill_timestamp_seconds",
+    kind=Kind.GAUGE,
+    unit="s",
+    description="When these drills ended, in seconds since 1970.",
+)
 WORKDAY = Metric(
     name="mgeo.workday",
     prometheus="mgeo_workday",
@@ -544,6 +558,8 @@ METRICS: tuple[Metric, ...] = (
     AUDIT_UNFLUSHED,
     AUDIT_UNREAD,
     AUDIT_TIMESTAMP,
+    DRILL_FAILURES,
+    DRILL_TIMESTAMP,
     WORKDAY,
     TRAFFIC_EXPECTED,
     GPU_MEMORY_USAGE_METRIC,

@@ -1,9 +1,10 @@
-"""What every model keeps: one suite for the fake, the embedded model and a small checkpoint with MGeo's key names."""
+"""What every model keeps: the fake, the embedded one, a small checkpoint with MGeo's key names, and one that no drill disturbs."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForSequenceClassification
 
+from service.drill_faults import FaultFile
 from service.errors import ModelLoadError
 from service.model.base import AddressPair, Label, Model
+from service.model.drilled import DrilledModel
 from service.model.fake import FakeModel
 from service.model.transformer import embedded_model_directory, load_model
 
@@ -78,10 +81,12 @@ def checkpoint(mgeo_directory: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(mgeo_directory, tmp_path / "mgeo"))
 
 
-@pytest.fixture(scope="module", params=["fake", "embedded", "mgeo"])
+@pytest.fixture(scope="module", params=["fake", "embedded", "mgeo", "drilled"])
 def model(request: pytest.FixtureRequest, mgeo_directory: Path) -> Model:
     if request.param == "fake":
         return FakeModel()
+    if request.param == "drilled":
+        return DrilledModel(FakeModel(), FaultFile(mgeo_directory / "drill.json", clock=time.time))
     directory = embedded_model_directory() if request.param == "embedded" else mgeo_directory
     return load_model(directory, device="cpu", threads=1)
 

@@ -17,6 +17,7 @@ from service.errors import ErrorType, Outcome
 from service.gpu import GpuDevice, GpuSample
 from service.reference import telemetry_page
 from service.surroundings.audit_record import AuditRecord
+from service.surroundings.drill_record import DrillRecord
 from service.surroundings.folders import FolderUsage
 from service.telemetry import names, redaction
 from service.telemetry.event import Stage
@@ -26,6 +27,7 @@ from service.telemetry.gauges import (
     observe_clock_skew,
     observe_cuts,
     observe_depths,
+    observe_drills,
     observe_folders,
     observe_gpu,
     observe_losses,
@@ -75,6 +77,8 @@ CONTRACT = {
     "mgeo_audit_unflushed": (),
     "mgeo_audit_unread": (),
     "mgeo_audit_timestamp_seconds": (),
+    "mgeo_drill_failures": (),
+    "mgeo_drill_timestamp_seconds": (),
     "mgeo_workday": (),
     "mgeo_traffic_expected": (),
     "hw_gpu_memory_usage_bytes": ("hw_id", "hw_model", "hw_vendor"),
@@ -282,6 +286,7 @@ def families() -> Iterator[dict[str, set[str]]]:
     observe_folders(meter, lambda: {"data": FolderUsage(usage_bytes=1, limit_bytes=2)})
     observe_clock_skew(meter, lambda: {"loki": 0.0})
     observe_audit(meter, lambda: AuditRecord(difference=0, unflushed=0, unread=(), ended_unix_ns=0))
+    observe_drills(meter, lambda: DrillRecord(passed=0, failed=(), ended_unix_ns=0))
     observe_workday(meter, lambda: True)
     observe_cuts(meter, {"log": lambda: 1.0})
     http = names.HTTP_SERVER_DURATION

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -11,6 +12,7 @@ import promql_parser
 import pytest
 import yaml
 
+from cli.drill.catalogue import BEYOND, DRILLS
 from grafana.dashboards import limits as drawn
 from grafana.dashboards.overview import UID
 from prometheus.alerting import foreign_metrics, limits
@@ -20,7 +22,7 @@ from service.api.query import parse_search
 from service.settings import PREFIX, Settings
 from service.telemetry import names
 from service.telemetry.names import Kind
-from tests.rules import alerting_cases, inference_cases, process_cases, telemetry_cases
+from tests.rules import alerting_cases, backfilled_cases, inference_cases, process_cases, telemetry_cases
 from tests.rules.promtool import RULES
 
 ROOT = Path(__file__).parents[2]
@@ -33,25 +35,6 @@ ALERTS = {rule["alert"]: rule for rule in RULE_LIST if "alert" in rule}
 RECORDED = {rule["record"] for rule in RULE_LIST if "record" in rule}
 KNOWN = alerts()
 
-# What a drill injects; `mgeo drill all` runs them.
-DRILLS = {
-    "slow-model",
-    "failing-model",
-    "failing-part",
-    "traffic-stops",
-    "traffic-falls",
-    "error-logs",
-    "queue-backlog",
-    "overload",
-    "worker-stuck",
-    "service-killed",
-    "collector-killed",
-    "loki-away",
-    "disk-nearly-full",
-    "dingtalk-banning",
-    "notifier-killed",
-    "box-gone",
-}
 # In runbooks only: the Collector's, Prometheus' and the notifier's, for people to look at.
 LOOKED_AT = {
     "ALERTS_FOR_STATE",
@@ -65,6 +48,8 @@ LOOKED_AT = {
 }
 # Settings that runbooks name and that other parts of the project bring.
 OTHER_SETTINGS = {"MGEO_TRAFFIC"}
+# Longer than drills reach, whose minutes are short.
+FAR = timedelta(hours=1)
 HEADINGS = ["## 这意味着什么", "## 先看什么", "## 怎么办", "## 静默"]
 
 
@@ -89,6 +74,27 @@ def selected(expression: str) -> dict[str, set[str]]:
 
     promql_parser.walk(promql_parser.parse(expression), visit)
     return found
+
+
+def looks_back(expression: str) -> timedelta:
+    """How far an expression looks back by its windows and offsets, together with those of the recordings that it reads."""
+    far = timedelta()
+
+    def visit(node: Any) -> None:
+        nonlocal far
+        back = timedelta()
+        if isinstance(node, promql_parser.SubqueryExpr):
+            back = (node.range or timedelta()) + (node.offset or timedelta()) + looks_back(node.expr.prettify())
+        if isinstance(node, promql_parser.MatrixSelector):
+            back = node.range
+            node = node.vector_selector
+        if isinstance(node, promql_parser.VectorSelector):
+            recorded = [looks_back(rule["expr"]) for rule in RULE_LIST if rule.get("record") == node.name]
+            back += (node.offset or timedelta()) + max(recorded, default=timedelta())
+        far = max(far, back)
+
+    promql_parser.walk(promql_parser.parse(expression), visit)
+    return far
 
 
 def test_every_metric_of_a_rule_exists() -> None:
@@ -203,9 +209,9 @@ def test_symptoms_of_inference_lead_to_an_example() -> None:
 
 
 def test_every_alert_has_a_drill_or_says_why_not() -> None:
-    """One of the two, and no drill that nobody runs."""
+    """One of the two, and no drill that there is not; tests/cli/drill/test_catalogue.py has what each expects."""
     assert [name for name, alert in KNOWN.items() if (alert.drill is None) == (not alert.no_drill)] == []
-    assert {alert.drill for alert in KNOWN.values() if alert.drill} == DRILLS
+    assert {alert.drill for alert in KNOWN.values() if alert.drill} - {drill.name for drill in DRILLS} == set()
 
 
 @pytest.mark.parametrize("name", ALERTS)
@@ -217,6 +223,42 @@ def test_every_alert_is_tested_and_as_often_for_silence(name: str) -> None:
     assert firing
     assert len(cases) - len(firing) >= len(firing) or name == "Watchdog"
     assert len({case.says for case in cases}) == len(cases)
+
+
+def test_what_looks_back_over_an_hour_is_asked_of_a_prometheus_with_a_past() -> None:
+    """Drills cannot wait for it. As often for silence here too."""
+    cases = backfilled_cases.CASES
+    found = {name: [case.fires for case in cases if case.alert == name] for name, rule in ALERTS.items() if looks_back(rule["expr"]) > FAR}
+
+    assert {case.alert for case in cases} == set(found)
+    assert set(found) >= BEYOND
+    assert set(found) == {
+        "AgentGone",
+        "AuditOverdue",
+        "CollectorQueueFull",
+        "CollectorRefused",
+        "CollectorSendFailed",
+        "ErrorBudgetBurnFast",
+        "ErrorBudgetBurnSlow",
+        "JaegerRejecting",
+        "LokiRejecting",
+        "NoTraffic",
+        "RetentionBelowFloor",
+        "TelemetryDropped",
+        "TrafficDrop",
+    }
+    assert [name for name, fires in found.items() if not 0 < fires.count(True) <= fires.count(False)] == []
+    assert len({(case.alert, case.says) for case in cases}) == len(cases)
+
+
+def test_how_far_an_expression_looks_back() -> None:
+    """A window and its offset, in a subquery too, and what a recording adds."""
+    assert looks_back("x + rate(x[5m])") == timedelta(minutes=5)
+    assert looks_back("rate(x[5m] offset 1h) or x offset 1h") == timedelta(hours=1, minutes=5)
+    assert looks_back("max_over_time(rate(x[5m])[2h:1m] offset 1h)") == timedelta(hours=3, minutes=5)
+    assert looks_back("mgeo:requests:increase") == timedelta(minutes=5)
+    assert looks_back("mgeo:requests:last_hour") == timedelta(hours=1, minutes=20)
+    assert looks_back("mgeo:requests:same_window") == timedelta(days=7, minutes=5)
 
 
 def test_there_are_as_many_runbooks_as_alerts() -> None:

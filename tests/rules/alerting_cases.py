@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.rules.promtool import Case, Fires, series
+from tests.rules.promtool import Case, Fires, ours, series
 
 PROMETHEUS = {"job": "prometheus", "instance": "127.0.0.1:9090"}
 ALERTMANAGER = {"job": "alertmanager", "instance": "127.0.0.1:9093"}
@@ -302,4 +302,46 @@ NOTIFIER_CASES = (
     ),
 )
 
-CASES = (*META, *NOTIFIER_CASES)
+DRILLS_FAILED = ours("mgeo_drill_failures")
+DRILLED_AT = ours("mgeo_drill_timestamp_seconds")
+DRILL_CASES = (
+    Case(
+        alert="DrillFailed",
+        says="two of the newest drills did not go as they must",
+        series={DRILLS_FAILED: "0 0 2x20"},
+        at="4m",
+        fires=(Fires(description="DrillFailed：box 最近一次告警演练有 2 项没有通过；真出故障时，告警可能漏发、多发或叫错人。", value="2"),),
+    ),
+    Case(alert="DrillFailed", says="all went as they must", series={DRILLS_FAILED: "0x20", DRILLED_AT: "0x20"}, at="4m"),
+    Case(alert="DrillFailed", says="a newer run of them passed", series={DRILLS_FAILED: "2x4 0x20"}, at="4m"),
+    Case(alert="DrillFailed", says="none was ever run", series={ours("mgeo_requests_total"): "0x20"}, at="4m"),
+    Case(
+        alert="DrillOverdue",
+        says="the newest are of nine days and an hour ago",
+        series={DRILLED_AT: "0x240"},
+        step="1h",
+        evaluated="1h",
+        at="217h",
+        fires=(Fires(description="DrillOverdue：box 超过 9 天没有做过告警演练。", value="9d 1h 0m 0s"),),
+    ),
+    Case(alert="DrillOverdue", says="weekly", series={DRILLED_AT: "0x168 604800x72"}, step="1h", evaluated="1h", at="217h"),
+    Case(alert="DrillOverdue", says="a day late, and the box slept", series={DRILLED_AT: "0x240"}, step="1h", evaluated="1h", at="192h"),
+    Case(
+        alert="DrillOverdue",
+        says="none was ever run",
+        series={ours("mgeo_requests_total"): "0x240"},
+        step="1h",
+        evaluated="1h",
+        at="217h",
+    ),
+    Case(
+        alert="DrillOverdue",
+        says="late, but held: whether they failed is for another",
+        series={DRILLED_AT: "0x100 360000x140", DRILLS_FAILED: "3x240"},
+        step="1h",
+        evaluated="1h",
+        at="217h",
+    ),
+)
+
+CASES = (*META, *NOTIFIER_CASES, *DRILL_CASES)

@@ -12,6 +12,7 @@ import pytest
 from prometheus.alerting import foreign_metrics
 from prometheus.alerting.file import files
 from prometheus.alerting.scale import TimeScale
+from prometheus.alerting.server import scaled_server
 from tests.deadline import until
 from tests.rules.alertmanager import free_port, running, started
 from tests.rules.promtool import ROOT, RULES
@@ -45,6 +46,9 @@ def test_shorter_minutes_are_still_right(factor: float, program: Callable[[str],
 
     ran(program("promtool"), "check", "rules", "--lint=all", "--lint-fatal", *tmp_path.glob("prometheus/*/*.yml"))
     ran(program("amtool"), "check-config", tmp_path / "alertmanager/alertmanager.yml")
+    server = tmp_path / "prometheus/prometheus.yml"
+    server.write_text(scaled_server((ROOT / "prometheus/prometheus.yml").read_text(encoding="utf-8"), TimeScale(factor)), encoding="utf-8")
+    ran(program("promtool"), "check", "config", server)
 
 
 @pytest.mark.stack

@@ -84,6 +84,8 @@ def normal_days() -> dict[str, str]:
         ours("mgeo_audit_difference"): always(0),
         ours("mgeo_audit_unread"): always(0),
         ours("mgeo_audit_timestamp_seconds"): level(lambda step: step * STEP_MINUTES * 60 // 3600 * 3600),
+        ours("mgeo_drill_failures"): always(0),
+        ours("mgeo_drill_timestamp_seconds"): level(lambda step: 5 * 86_400 if step * STEP_MINUTES >= 5 * 1440 else -2 * 86_400),
         ours("system_filesystem_usage_bytes", mgeo_folder="data"): level(lambda step: 500 + 100 * step / STEPS),
         ours("system_filesystem_limit_bytes", mgeo_folder="data"): always(1000),
         ours("up"): level(lambda step: 0 if step == DEPLOY else 1),

@@ -15,7 +15,9 @@ import pytest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
 from service.gpu import FakeGpuReader, GpuDevice
-from service.surroundings.audit_record import AuditRecord, write_record
+from service.surroundings import audit_record, drill_record
+from service.surroundings.audit_record import AuditRecord
+from service.surroundings.drill_record import DrillRecord
 from service.telemetry import names
 from tests.dated_store import DatedStore, http_date
 from tests.e2e.receiver import Receiver
@@ -26,7 +28,7 @@ PAIR = {"address1": "浙江省杭州市西湖区文三路478号", "address2": "�
 CARD = GpuDevice(
     hw_id="GPU-1", index=0, name="NVIDIA L4", memory_used_bytes=6_000_000_000, memory_limit_bytes=24_000_000_000, utilization=0.37
 )
-SAMPLED = {"system.filesystem.usage", "mgeo.clock.skew", "mgeo.audit.difference", "mgeo.workday"}
+SAMPLED = {"system.filesystem.usage", "mgeo.clock.skew", "mgeo.audit.difference", "mgeo.drill.failures", "mgeo.workday"}
 OURS = ("mgeo_", "hw_", "http_", "system_")
 
 
@@ -61,8 +63,9 @@ def ours(series: set[Series]) -> set[Series]:
 
 @pytest.mark.usefixtures("_one_gpu")
 async def test_a_scrape_and_otlp_give_the_same_series(tmp_path: Path, receiver: Receiver, store: DatedStore) -> None:
-    """Of one process with a GPU, a store and an audit, after requests of several outcomes: not one series more or less by either way."""
-    write_record(tmp_path, AuditRecord(difference=0, unflushed=0, unread=(), ended_unix_ns=0))
+    """Of one process with a GPU, a store, an audit and drills, after requests of several outcomes: not one series more or less by either way."""
+    audit_record.write_record(tmp_path, AuditRecord(difference=0, unflushed=0, unread=(), ended_unix_ns=0))
+    drill_record.write_record(tmp_path, DrillRecord(passed=0, failed=(), ended_unix_ns=0))
     async with running(tmp_path, prometheus_url=store.url) as service:
         await until(service.runtime.recording.gpu.latest)
         await until(lambda: set(service.points()) >= SAMPLED)

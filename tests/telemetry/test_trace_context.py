@@ -160,9 +160,9 @@ async def test_a_caller_cannot_make_series_by_made_up_methods(start):
 
 
 async def test_every_metric_of_the_names_table_is_there_from_the_start_and_no_other(start):
-    """But for those of what is not there: GPUs, HTTP requests, an audit, stores with clocks, what had to make room."""
+    """But for those of what is not there: GPUs, HTTP requests, an audit, drills, stores with clocks, what had to make room."""
     service = await start()
-    not_there = ("hw.", "http.", "mgeo.audit.", "mgeo.clock.", "mgeo.retention.")
+    not_there = ("hw.", "http.", "mgeo.audit.", "mgeo.clock.", "mgeo.drill.", "mgeo.retention.")
     expected = {metric.name for metric in names.METRICS if not metric.name.startswith(not_there)}
     # The disk is looked at, and the calendar, as soon as the server runs, on threads of their own.
     await until(lambda: len(service.points()) == len(expected))

@@ -6,6 +6,7 @@ import http.server
 import os
 import signal
 import sys
+import time
 
 BEHAVIOUR = os.environ.get("STAND_IN", "good")
 
@@ -27,6 +28,8 @@ if BEHAVIOUR == "ends at once":
     sys.exit(3)
 if BEHAVIOUR == "ignores SIGTERM":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if BEHAVIOUR == "ends late":
+    signal.signal(signal.SIGTERM, lambda *_: (time.sleep(1), os._exit(0)))
 address = next(argument for argument in sys.argv if argument.startswith("--web.listen-address=")).partition("=")[2]
 host, _, port = address.rpartition(":")
 print("listening", flush=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cli.stack.doors import grafana_home
+from cli.stack.drilling import SHORTEST_COOLDOWN, SHORTEST_EXPORT, SHORTEST_STUCK
 from cli.stack.plan import plan, program_names
 from cli.stack.profile import Profile, process_names, stop_tiers
 from cli.stack.site import Secrets, authority
@@ -112,6 +114,97 @@ def test_who_sends_ends_before_who_receives():
         ("simulator",),
     ]
     assert stop_tiers(()) == []
+
+
+def test_drills_have_a_second_machine_that_is_up_before_and_after_what_it_watches():
+    """And nobody who drills by a schedule: that is for stacks that tell real people."""
+    processes = planned(Profile.FULL, gateway=True, grafana=True, drills="on")
+    assert list(processes)[:3] == ["simulator", "watcher", "notifier"]
+    assert "driller" not in processes
+    assert stop_tiers(tuple(processes))[-3:] == [("notifier",), ("watcher",), ("simulator",)]
+    assert processes["watcher"].argv == (
+        "/python", "-P", "-m", "cli.main", "watch",
+        "--config=/data/stack/watcher.toml", "--host=127.0.0.1", "--port=8062", "--data-dir=/data/stack/watcher",
+    )  # fmt: skip
+    assert processes["watcher"].address == "http://127.0.0.1:8062"
+    assert [listener.port for listener in processes["watcher"].listeners] == [8062]
+    assert [probe.url for probe in processes["watcher"].probes] == ["http://127.0.0.1:8062/livez"]
+    assert planned(drills="on", watcher_port=9062)["watcher"].argv[-2] == "--port=9062"
+
+
+def test_the_lite_profile_can_be_drilled_too():
+    """With what it has."""
+    assert list(planned(drills="on")) == ["simulator", "watcher", "notifier", "prometheus", "alertmanager", "service", "auditor"]
+
+
+def test_weekly_drills_leave_this_stack_as_it_is_but_for_who_starts_them():
+    """Shown to nobody; it gets the time to end the stack that it drills."""
+    processes = planned(Profile.FULL, drills="weekly", drill_day=7, drill_hour=3.5)
+    assert list(processes) == [*planned(Profile.FULL), "driller"]
+    driller = processes["driller"]
+    assert driller.argv == ("/python", "-P", "-m", "cli.drill.weekly", "/data", "7", "3.5")
+    assert (driller.listed, driller.listeners, driller.probes, driller.stop_grace) == (False, (), (), 120.0)
+    assert {name: each for name, each in processes.items() if name != "driller"} == planned(Profile.FULL)
+    assert list(planned(Profile.FULL, drills="weekly", gateway=True, grafana=True))[-3:] == ["driller", "grafana", "gateway"]
+    assert stop_tiers(tuple(processes))[0] == ("auditor", "driller")
+    assert planned(drills="weekly", notifier_config=Path("/etc/notifier.toml"))["driller"].name == "driller"
+
+
+def test_an_agent_is_not_drilled():
+    """It alerts nobody."""
+    assert list(planned(Profile.AGENT, upstream="https://box.example/otlp", drills="on")) == ["collector", "service"]
+    assert list(planned(Profile.AGENT, upstream="https://box.example/otlp", drills="weekly")) == ["collector", "service"]
+
+
+def test_nothing_has_to_be_located_for_drills():
+    """Watcher and driller are part of the package."""
+    assert {process.argv[0] for process in planned(drills="on").values() if process.name in {"watcher", "simulator"}} == {"/python"}
+    assert planned(drills="weekly")["driller"].argv[0] == "/python"
+
+
+def test_the_service_lets_drills_disturb_it_only_where_they_may():
+    """Those of a schedule have a service of their own; and the answer is given, so that a stray variable gives no other."""
+    assert [planned(drills=drills)["service"].environment["MGEO_DRILLS"] for drills in ("off", "on", "weekly")] == ["off", "on", "off"]
+
+
+def test_the_simulator_has_its_rules_changed_only_for_drills():
+    """A file of its own."""
+    assert planned(drills="on")["simulator"].argv[-1] == "--config=/data/stack/simulator.toml"
+    assert planned(drills="weekly")["simulator"].argv == planned()["simulator"].argv
+
+
+def test_an_audit_comes_as_often_as_the_rule_that_misses_it_expects():
+    """An hour of the rules; no shorter than a minute, in which what is late arrives."""
+    assert planned(drills="on", drill_scale=0.1)["auditor"].argv[4:6] == ("360", "300")
+    assert planned(drills="on", drill_scale=0.01)["auditor"].argv[4:6] == ("60", "60")
+
+
+def test_at_another_scale_a_plan_differs_in_what_takes_time_and_in_nothing_else():
+    """Four durations: the service's three and the auditor's rhythm; rules, Alertmanager and notifier read files."""
+    usual, short = planned(Profile.FULL, drills="on"), planned(Profile.FULL, drills="on", drill_scale=0.05)
+    differing = {name for name, process in usual.items() if short[name] != process}
+    assert differing == {"service", "auditor"}
+    assert replace(short["service"], environment=usual["service"].environment) == usual["service"]
+    assert short["service"].environment == usual["service"].environment | {
+        "OTEL_METRIC_EXPORT_INTERVAL": "500",
+        "MGEO_BREAKER_COOLDOWN": f"{SHORTEST_COOLDOWN:g}",
+        "MGEO_STUCK_AFTER": f"{SHORTEST_STUCK:g}",
+    }
+    changed = [(one, other) for one, other in zip(usual["auditor"].argv, short["auditor"].argv, strict=True) if one != other]
+    assert changed == [("3600", "180"), ("300", "180"), ("--since=7200s", "--since=360s"), ("--settle=300s", "--settle=45s")]
+    assert replace(short["auditor"], argv=usual["auditor"].argv) == usual["auditor"]
+
+
+def test_the_services_own_durations_have_a_least_where_minutes_are_short():
+    """What a busy machine needs in any case; what was set is what is scaled."""
+
+    def told(**settings):
+        environment = planned(drills="on", **settings)["service"].environment
+        return [environment.get(name) for name in ("OTEL_METRIC_EXPORT_INTERVAL", "MGEO_BREAKER_COOLDOWN", "MGEO_STUCK_AFTER")]
+
+    assert told() == [None, None, None]
+    assert told(drill_scale=0.5, breaker_cooldown=8.0, stuck_after=60.0) == ["5000", "4", "30"]
+    assert told(drill_scale=0.01) == [f"{SHORTEST_EXPORT * 1000:.0f}", f"{SHORTEST_COOLDOWN:g}", f"{SHORTEST_STUCK:g}"]
 
 
 def test_prometheus_of_lite_scrapes_in_little_memory():
@@ -252,7 +345,7 @@ def test_the_service_of_lite_keeps_its_signals_and_its_own_variables():
     assert service.argv == (
         "/python", "-P", "-m", "cli.main", "serve", "--host=127.0.0.1", "--port=8000", "--data-dir=/data", "--model=fake",
     )  # fmt: skip
-    assert service.environment == {"PYTHONPATH": "/package", "MGEO_PROMETHEUS_URL": "http://127.0.0.1:9090"}
+    assert service.environment == {"PYTHONPATH": "/package", "MGEO_PROMETHEUS_URL": "http://127.0.0.1:9090", "MGEO_DRILLS": "off"}
     assert service.drops == ()
     assert service.stop_grace == 30.0
     assert [probe.url for probe in service.probes] == ["http://127.0.0.1:8000/readyz"]
@@ -269,6 +362,7 @@ def test_the_service_of_full_sends_to_the_collector_and_looks_into_the_stores():
         "MGEO_JAEGER_URL": "http://127.0.0.1:16686",
         "MGEO_LOKI_URL": "http://127.0.0.1:3100",
         "MGEO_GRAFANA_URL": "http://127.0.0.1:3000",
+        "MGEO_DRILLS": "off",
     }
     assert service.drops == ("OTEL_EXPORTER_OTLP_",)
 
@@ -276,7 +370,7 @@ def test_the_service_of_full_sends_to_the_collector_and_looks_into_the_stores():
 def test_the_service_of_an_agent_has_nothing_to_look_into():
     """The stores are elsewhere."""
     service = planned(Profile.AGENT, upstream="https://box.example/otlp")["service"]
-    assert sorted(service.environment) == ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL", "PYTHONPATH"]
+    assert sorted(service.environment) == ["MGEO_DRILLS", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL", "PYTHONPATH"]
 
 
 def test_the_auditor_compares_every_hour_what_two_hours_left():

@@ -27,6 +27,10 @@ def refused(profile, *, gateway=False, **settings):
         (Profile.AGENT, {**AGENT, "upstream": "http://127.0.0.1:6006/otlp"}),
         (Profile.AGENT, {**AGENT, "upstream": "http://localhost:6006/otlp"}),
         (Profile.AGENT, {**AGENT, "metrics_need_key": True}),
+        (Profile.LITE, {"drills": "on"}),
+        (Profile.FULL, {"drills": "on", "drill_scale": 0.05}),
+        (Profile.FULL, {"drills": "weekly"}),
+        (Profile.FULL, {"drills": "weekly", "notifier_config": "/etc/notifier.toml"}),
     ],
 )
 def test_what_fits_together_passes(profile, settings):
@@ -52,6 +56,15 @@ def test_what_fits_together_passes(profile, settings):
         (Profile.AGENT, {"upstream": "https://box.example"}, "MGEO_UPSTREAM_TOKEN_FILE is not set; name the file"),
         (Profile.AGENT, {**AGENT, "upstream_ca_file": "/nowhere/ca"}, "MGEO_UPSTREAM_CA_FILE = /nowhere/ca: cannot be read (No such file"),
         (Profile.LITE, {"ingest_token": "secret"}, "but --profile lite has no stores for it; use --profile full, or unset it"),
+        (Profile.AGENT, {**AGENT, "drills": "on"}, "MGEO_DRILLS = on: an agent alerts nobody; drill the full stack that it reports to"),
+        (Profile.AGENT, {**AGENT, "drills": "weekly"}, "MGEO_DRILLS = weekly: an agent alerts nobody"),
+        (
+            Profile.FULL,
+            {"drills": "on", "notifier_config": "/etc/notifier.toml"},
+            "MGEO_DRILLS = on with MGEO_NOTIFIER_CONFIG: drills would alarm real people; use `--drills weekly`",
+        ),
+        (Profile.FULL, {"drill_scale": 0.5}, "MGEO_DRILL_SCALE = 0.5: shorter minutes make alerts of nothing; unset it"),
+        (Profile.FULL, {"drills": "weekly", "drill_scale": 0.05}, "MGEO_DRILL_SCALE = 0.05: shorter minutes make alerts of nothing"),
         (Profile.FULL, {"ingest_token_file": "/nowhere/t"}, "MGEO_INGEST_TOKEN_FILE = /nowhere/t: cannot be read (No such file"),
     ],
 )

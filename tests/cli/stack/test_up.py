@@ -10,18 +10,22 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from benchmarks.native_stack import free_ports
+from cli.drill.stage import Clock, Stage
 from cli.main import main
 from cli.stack.interrupts import Interrupts
 from cli.stack.layout import Layout
 from cli.stack.marked import SUPERVISOR, marked_processes
 from service.file_lock import FileLock
 from tests.deadline import until
+from tests.notifier import alert, payload
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # a busy machine takes its time to load the service
 
@@ -109,6 +113,53 @@ def test_a_stack_comes_up_is_looked_at_and_goes_down(layout, capsys):
     assert running(layout) == []
     assert main(["down"]) == 0
     assert capsys.readouterr().out == "nothing was running\n"
+
+
+def test_a_stack_that_may_be_drilled_has_a_second_machine_that_hears_its_heart(layout, monkeypatch, capsys):
+    """By the key that both were given; a drill finds the stack, its minutes as they were asked for, and kills and starts what it wants."""
+    monkeypatch.setenv("MGEO_DRILL_SCALE", "0.05")
+    monkeypatch.setenv("MGEO_WATCHER_PORT", str(free_ports(1)[0]))
+    assert main(["up", "--drills", "on", "--detach"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:4]] == ["simulator", "watcher", "notifier"]
+    clock = Clock(unix=time.time, monotonic=time.monotonic, pause=time.sleep)
+    with httpx.Client(trust_env=False) as http:
+        stage = Stage.of(layout, http=http, clock=clock)
+        assert stage.scale == 0.05
+        assert http.get(f"{stage.url('watcher')}/v1/boxes").json()["boxes"][0]["last_heartbeat"] is None
+
+        token = {"Authorization": f"Bearer {layout.notifier_token.read_text().strip()}"}
+        watchdog = payload(alert("Watchdog", severity="none"), group="watchdog")
+        until(
+            lambda: (
+                http.post(f"{stage.url('notifier')}/v1/alertmanager/watchdog", headers=token, content=watchdog).status_code == 200
+                and http.get(f"{stage.url('watcher')}/v1/boxes").json()["boxes"][0]["last_heartbeat"] is not None
+            )
+        )
+        before = running(layout)
+        stage.kill("notifier", "watcher")
+        assert running(layout) == [name for name in before if name not in {"notifier", "watcher"}]
+        stage.start("notifier", "watcher")
+        assert running(layout) == before
+    assert main(["down"]) == 0
+    assert capsys.readouterr().out == "stopped: auditor, service, prometheus, alertmanager, notifier, watcher, simulator\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "code", "words"),
+    [
+        (["--drills", "sometimes"], {}, 2, "'sometimes' is not one of 'off', 'on', 'weekly'"),
+        (["--drills", "on", "--profile", "agent"], {}, 78, "MGEO_DRILLS = on: an agent alerts nobody"),
+        ([], {"MGEO_DRILLS": "on", "MGEO_NOTIFIER_CONFIG": "/etc/notifier.toml"}, 78, "drills would alarm real people"),
+        (["--drills", "weekly"], {"MGEO_DRILLS": "on", "MGEO_DRILL_SCALE": "0.5"}, 78, "shorter minutes make alerts of nothing"),
+    ],
+)
+def test_drills_that_would_do_harm_are_refused_before_anything_starts(layout, monkeypatch, capsys, arguments, variables, code, words):
+    """Whether the command line asks for them, or the environment; the command line wins."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert main(["up", "--detach", *arguments]) == code
+    assert words in " ".join(capsys.readouterr().err.split())
+    assert running(layout) == []
 
 
 def test_no_stack_has_no_status(layout, capsys):

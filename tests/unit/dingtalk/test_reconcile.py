@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from dingtalk.alert import Alert, AlertStatus, Notification
 from dingtalk.boot import Boot
 from dingtalk.errors import UpstreamFailed
+from dingtalk.inhibition import inhibitions
 from dingtalk.missed import episodes, labels_of
 from dingtalk.outbox.store import Outbox
 from dingtalk.prometheus import Rules
@@ -34,6 +35,7 @@ class World:
         self.moments = {}
         self.silenced = []
         self.suppressed_copies = []
+        self.rules_of_inhibition = ()
         self.told = []
         self.broken = False
         self.delivers = True
@@ -64,6 +66,9 @@ class World:
 
     async def suppressed(self):
         return [{"alertname": name} for name in self.silenced] + [{"alertname": name, "late": "true"} for name in self.suppressed_copies]
+
+    async def inhibitions(self):
+        return self.rules_of_inhibition
 
     async def tell(self, alerts):
         self.told += alerts
@@ -216,6 +221,25 @@ def test_what_is_silenced_is_not_missed(world):
     world.silenced = []
     world.run(120.0, "A")
     assert world.told == []
+
+
+def test_what_another_one_spoke_for_is_not_missed_though_no_round_saw_it_kept_back(world):
+    """It fired and ended between two rounds, or while nobody listened."""
+    world.rules_of_inhibition = inhibitions("inhibit_rules: [{source_matchers: ['alertname=A'], target_matchers: ['alertname=~\"B|C\"']}]")
+    world.run(1800)
+    world.run(600, "A", "B", reconciling=False)
+    world.run(3600)
+    assert [one.labels["alertname"] for one in world.told] == ["A"]
+
+
+def test_what_fired_long_before_another_one_could_speak_for_it_is_missed(world):
+    """It would have been told by then."""
+    world.rules_of_inhibition = inhibitions("inhibit_rules: [{source_matchers: ['alertname=A'], target_matchers: ['alertname=B']}]")
+    world.run(1800)
+    world.run(600, "B", reconciling=False)
+    world.run(600, "A", "B", reconciling=False)
+    world.run(3600)
+    assert sorted(one.labels["alertname"] for one in world.told) == ["A", "B"]
 
 
 def test_what_was_kept_back_until_its_end_is_not_told_when_its_beginning_is_out_of_sight(world):

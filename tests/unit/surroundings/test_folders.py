@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.surroundings.folders import FOLDERS, FolderUsage, read_folders
+from service.surroundings.folders import FOLDERS, FolderUsage, drilled, read_folders
 from tests.full_disk import small_disk
 
 
@@ -41,6 +41,19 @@ def test_each_program_of_the_stack_has_its_folder_once_it_has_run(tmp_path: Path
     for below in ("stack/prometheus/data", "stack/jaeger", "stack/collector", "stack/alertmanager"):
         (tmp_path / below).mkdir()
     assert list(read_folders(tmp_path)) == ["data", "collector", "prometheus", "loki", "jaeger", "alertmanager", "notifier"]
+
+
+def test_a_drill_fills_the_data_folders_disk_alone() -> None:
+    """A part of its own limit, in whole bytes; the others, which may be on the same one, stay as they are."""
+    found = {name: FolderUsage(usage_bytes=10, limit_bytes=1001) for name in ("data", "loki")}
+
+    assert drilled(found, 0.97) == {
+        "data": FolderUsage(usage_bytes=971, limit_bytes=1001),
+        "loki": FolderUsage(usage_bytes=10, limit_bytes=1001),
+    }
+    assert drilled(found, 0.0)["data"].usage_bytes == 0
+    assert drilled(found, None) == found
+    assert drilled({}, 0.97) == {}
 
 
 @pytest.mark.parametrize("number", [errno.ENOENT, errno.EACCES, errno.EIO, errno.ESTALE])

@@ -11,14 +11,16 @@ from typing import Any
 import pytest
 
 from service.settings import Settings
-from service.surroundings.audit_record import AuditRecord, write_record
+from service.surroundings import audit_record, drill_record
+from service.surroundings.audit_record import AuditRecord
+from service.surroundings.drill_record import DrillRecord
 from service.surroundings.surroundings import Surroundings
 from service.telemetry.names import EventName
 from tests.conftest import TickingClock
 from tests.dated_store import DatedStore, http_date
 from tests.deadline import DEADLINE, until
 
-SAMPLERS = {"folder-sampler", "audit-sampler", "workday-sampler", "clock-sampler"}
+SAMPLERS = {"folder-sampler", "audit-sampler", "drill-sampler", "workday-sampler", "clock-sampler"}
 
 
 class Log:
@@ -57,17 +59,18 @@ def samplers_alive() -> set[str]:
     return SAMPLERS & {thread.name for thread in threading.enumerate()}
 
 
-def test_a_server_shows_its_disk_the_newest_audit_the_stores_clocks_and_the_day(
+def test_a_server_shows_its_disk_the_newest_audit_and_drills_the_stores_clocks_and_the_day(
     tmp_path: Path, ticking: TickingClock, signals: Any, log: Log
 ) -> None:
     """On the second of February 2026, a Monday, beside a store whose clock is a minute behind."""
-    write_record(tmp_path, AuditRecord(difference=2, unflushed=1, unread=(), ended_unix_ns=1_769_999_000_000_000_000))
+    drill_record.write_record(tmp_path, DrillRecord(passed=15, failed=("box-gone",), ended_unix_ns=1_769_900_000_000_000_000))
+    audit_record.write_record(tmp_path, AuditRecord(difference=2, unflushed=1, unread=(), ended_unix_ns=1_769_999_000_000_000_000))
     with DatedStore(lambda: http_date(ticking.unix_ns() / 1e9 - 60)) as store:
         surroundings = surroundings_of(tmp_path, ticking, log, prometheus_url=store.url)
         surroundings.observe(signals.meter)
         assert values(signals) == {"mgeo.traffic.expected": {(): 1}}
         with running(surroundings):
-            until(lambda: len(signals.points()) == 9)
+            until(lambda: len(signals.points()) == 11)
             shown = values(signals)
 
     usage, limit = shown.pop("system.filesystem.usage"), shown.pop("system.filesystem.limit")
@@ -78,6 +81,8 @@ def test_a_server_shows_its_disk_the_newest_audit_the_stores_clocks_and_the_day(
         "mgeo.audit.unflushed": {(): 1},
         "mgeo.audit.unread": {(): 0},
         "mgeo.audit.timestamp": {(): 1_769_999_000},
+        "mgeo.drill.failures": {(): 1},
+        "mgeo.drill.timestamp": {(): 1_769_900_000},
         "mgeo.workday": {(): 1},
         "mgeo.traffic.expected": {(): 1},
     }

@@ -18,6 +18,7 @@ from service.telemetry.gauges import (
     observe_clock_skew,
     observe_cuts,
     observe_depths,
+    observe_drills,
     observe_folders,
     observe_losses,
     observe_model,
@@ -171,6 +172,7 @@ def exposition() -> Iterator[Exposition]:
     observe_folders(meter, lambda: None)
     observe_clock_skew(meter, lambda: None)
     observe_audit(meter, lambda: None)
+    observe_drills(meter, lambda: None)
     observe_workday(meter, lambda: None)
     observe_cuts(meter, {"embedded": lambda: None, "log": lambda: None})
     yield exposition

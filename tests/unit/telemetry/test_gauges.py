@@ -9,12 +9,14 @@ import pytest
 
 from service.gpu import GpuDevice, GpuSample
 from service.surroundings.audit_record import AuditRecord
+from service.surroundings.drill_record import DrillRecord
 from service.surroundings.folders import FolderUsage
 from service.telemetry import names
 from service.telemetry.gauges import (
     observe_audit,
     observe_clock_skew,
     observe_depths,
+    observe_drills,
     observe_folders,
     observe_gpu,
     observe_losses,
@@ -155,6 +157,15 @@ def test_an_audit_is_four_numbers(signals: Any) -> None:
     }
 
 
+@pytest.mark.parametrize(("failed", "failures"), [((), 0), (("loki-away", "box-gone"), 2)])
+def test_drills_are_how_many_failed_and_when(signals: Any, failed: tuple[str, ...], failures: int) -> None:
+    """That none failed is a 0, which is not the same as none that was run."""
+    record = DrillRecord(passed=15, failed=failed, ended_unix_ns=1_795_602_539_500_000_000)
+    observe_drills(signals.meter, lambda: record)
+
+    assert values(signals) == {"mgeo.drill.failures": {(): failures}, "mgeo.drill.timestamp": {(): 1_795_602_539.5}}
+
+
 @pytest.mark.parametrize(("worked", "expected"), [(True, {(): 1}), (False, {(): 0})])
 def test_a_day_is_worked_or_not(signals: Any, worked: bool, expected: Any) -> None:
     """1 or 0."""
@@ -168,6 +179,7 @@ def test_surroundings_of_which_nothing_is_known_have_no_series(signals: Any) -> 
     observe_folders(signals.meter, lambda: None)
     observe_clock_skew(signals.meter, dict)
     observe_audit(signals.meter, lambda: None)
+    observe_drills(signals.meter, lambda: None)
     observe_workday(signals.meter, lambda: None)
 
     assert values(signals) == {}
