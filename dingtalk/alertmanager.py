@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dingtalk.missed import LateAlert
 
 TIMEOUT = 10.0
+_IN_FORCE = frozenset({"active", "pending"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,22 @@ class Silence:
     id: str
     by: str
     comment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeSilence(Silence):
+    """One that was made, whatever became of it.
+
+    Attributes:
+        matchers: the labels that it names, by their values.
+        starts_at, ends_at: seconds since 1970.
+        over: it is not in force any more.
+    """
+
+    matchers: Mapping[str, str]
+    starts_at: float
+    ends_at: float
+    over: bool
 
 
 def stack_http_client() -> httpx.AsyncClient:
@@ -127,6 +144,14 @@ class Alertmanager:
         """
         return await self._upstream.get("/api/v2/silences", {}, _standing)
 
+    async def silences_marked(self, mark: str) -> list[MadeSilence]:
+        """The silences whose comment ends with `mark`; also those that are over, as long as Alertmanager keeps them, which is for days.
+
+        Raises:
+            UpstreamFailed: it does not answer as it should.
+        """
+        return await self._upstream.get("/api/v2/silences", {}, lambda silences: [_made(one) for one in silences if _is_marked(one, mark)])
+
     async def expire(self, silence: str) -> None:
         """End a silence.
 
@@ -141,9 +166,25 @@ def rfc3339(unix: float) -> str:
     return datetime.fromtimestamp(unix, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _is_marked(silence: Any, mark: str) -> bool:  # JSON
+    return str(silence["comment"]).endswith(mark)
+
+
+def _made(silence: Any) -> MadeSilence:  # JSON
+    return MadeSilence(
+        id=str(silence["id"]),
+        by=str(silence["createdBy"]),
+        comment=str(silence["comment"]),
+        matchers={str(one["name"]): str(one["value"]) for one in silence["matchers"]},
+        starts_at=datetime.fromisoformat(silence["startsAt"]).timestamp(),
+        ends_at=datetime.fromisoformat(silence["endsAt"]).timestamp(),
+        over=silence["status"]["state"] not in _IN_FORCE,
+    )
+
+
 def _standing(silences: Any) -> list[Silence]:  # JSON
     return [
         Silence(id=str(one["id"]), by=str(one["createdBy"]), comment=str(one["comment"]))
         for one in silences
-        if one["status"]["state"] in {"active", "pending"}
+        if one["status"]["state"] in _IN_FORCE
     ]

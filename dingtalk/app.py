@@ -132,8 +132,10 @@ def create_app(
         traces=traces,
         max_bytes=max_bytes,
     )
-    pages = Pages(config, guard=guard, outbox=store, worker=worker, runbooks=runbooks or Runbooks({}), clock=clock)
-    api = StatusApi(guard=guard, outbox=store, worker=worker, webhook=webhook, metrics=metrics)
+    notices, wake = worker.notices, worker.wake
+    lookout = Lookout(config, outbox=store, notices=notices, wake=wake, log=log, clock=clock) if config.boxes else None
+    pages = Pages(config, guard=guard, outbox=store, worker=worker, runbooks=runbooks or Runbooks({}), clock=clock, lookout=lookout)
+    api = StatusApi(guard=guard, outbox=store, worker=worker, webhook=webhook, metrics=metrics, lookout=lookout)
     desk = Desk(outbox=store, notices=worker.notices, wake=worker.wake, silences=silences or NoSilences(), log=log, clock=clock)
     groups = GroupsApi(guard=guard, desk=desk)
     link_pages = LinkPages(links=links, desk=desk, page=Page(config, clock), clock=clock).routes() if links is not None else []
@@ -141,12 +143,10 @@ def create_app(
         config, outbox=store, notices=worker.notices, wake=worker.wake, fallback=fallback, metrics=metrics, log=log, clock=clock
     )
 
-    notices, wake = worker.notices, worker.wake
     upkeep = None
     if config.alertmanager_url:
         alertmanager = Alertmanager(config.alertmanager_url, calls)
         upkeep = Upkeep(config, outbox=store, alertmanager=alertmanager, pulse=pulse, notices=notices, wake=wake, log=log, clock=clock)
-    lookout = Lookout(config, outbox=store, notices=notices, wake=wake, log=log, clock=clock) if config.boxes else None
     watch_api = WatchApi(guard=guard, lookout=lookout, upkeep=upkeep, clock=clock)
 
     @asynccontextmanager

@@ -45,6 +45,7 @@ class Refusal(StrEnum):
     EXPIRED = "the link has expired; use the one of a newer message"
     OTHER_PURPOSE = "the link was made for something else"
     USED = "the link was used already; use the one of a newer message"
+    UNDER_WAY = "the link is being used, or was a moment ago; try it again in half a minute"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from dingtalk.config import Config
     from dingtalk.quota import Usage
+    from dingtalk.watch.silence import Box
 
 DELIVERY_BOUNDARIES = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 45.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 21600.0)
 
@@ -89,7 +90,7 @@ class Metrics:
     """All of them. What is counted is counted as it happens; what is a state is set from `Status` before it is shown.
 
     Args:
-        config: names the robots and organisations.
+        config: names the robots, organisations and boxes.
     """
 
     def __init__(self, config: Config) -> None:
@@ -129,10 +130,20 @@ class Metrics:
         self._watchdog = Gauge(
             "mgeo_notifier_watchdog_timestamp_seconds", "When Watchdog came last; 0 before it ever came.", registry=inner
         )
+        self._box_heard = Gauge(
+            "mgeo_notifier_box_heartbeat_timestamp_seconds",
+            "When the last heartbeat of a box came that is watched; 0 before it ever came.",
+            ["box"],
+            registry=inner,
+        )
+        self._box_silent = Gauge(
+            "mgeo_notifier_box_silent", "Whether a box that is watched is silent, and the groups are told so.", ["box"], registry=inner
+        )
         self._make_all(config)
 
     def _make_all(self, config: Config) -> None:
         robots = [robot.name for robot in config.robots]
+        boxes = [box.name for box in config.boxes]
         families: tuple[tuple[Counter | Gauge | Histogram, list[Iterable[str]]], ...] = (
             (self._received, [Result]),
             (self._messages, [[*robots, FALLBACK], Outcome]),
@@ -147,6 +158,8 @@ class Metrics:
             (self._depth, [Lane]),
             (self._reconciled, [("firing", "resolved")]),
             (self._escalations, [("rota", "phone")]),
+            (self._box_heard, [boxes]),
+            (self._box_silent, [boxes]),
             (self._heartbeats, [[watcher.name for watcher in config.watchers], HeartbeatResult]),
         )
         for family, values in families:
@@ -194,8 +207,11 @@ class Metrics:
         """Watchdog came, at `at` seconds since 1970."""
         self._watchdog.set(at)
 
-    def render(self, status: Status) -> bytes:
-        """All of them in Prometheus' text format."""
+    def render(self, status: Status, *, boxes: Iterable[Box] = ()) -> bytes:
+        """All of them in Prometheus' text format; `boxes` are those that are watched."""
+        for box in boxes:
+            self._box_heard.labels(box.name).set(box.last_unix or 0.0)
+            self._box_silent.labels(box.name).set(int(box.silent))
         self._depth.labels(Lane.CRITICAL.value).set(status.depth.critical)
         self._depth.labels(Lane.NORMAL.value).set(status.depth.normal)
         self._age.set(status.queue_age)

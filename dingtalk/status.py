@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dingtalk.metrics import Metrics, Status
     from dingtalk.outbox.rows import StoredMessage
     from dingtalk.outbox.store import Outbox
+    from dingtalk.watch.lookout import BoxStatus, Lookout
     from dingtalk.webhook import Guard, Webhook
     from dingtalk.worker import Worker
 
@@ -30,14 +31,18 @@ class StatusApi:
     Args:
         guard: who may look at messages and send again.
         outbox, worker, webhook, metrics: what is asked.
+        lookout: watches; None where nobody is watched.
     """
 
-    def __init__(self, *, guard: Guard, outbox: Outbox, worker: Worker, webhook: Webhook, metrics: Metrics) -> None:
+    def __init__(
+        self, *, guard: Guard, outbox: Outbox, worker: Worker, webhook: Webhook, metrics: Metrics, lookout: Lookout | None = None
+    ) -> None:
         self._guard = guard
         self._outbox = outbox
         self._worker = worker
         self._webhook = webhook
         self._metrics = metrics
+        self._lookout = lookout
 
     async def livez(self, request: Request) -> Response:  # noqa: ARG002 -- a route
         """The process answers."""
@@ -59,16 +64,17 @@ class StatusApi:
             status = await asyncio.to_thread(self._worker.planner.status)
         except StoreUnavailable as error:
             return _unavailable(error)
-        return Response(self._metrics.render(status), media_type=_PROMETHEUS_TEXT)
+        return Response(self._metrics.render(status, boxes=[one.box for one in self._boxes()]), media_type=_PROMETHEUS_TEXT)
 
     async def status(self, request: Request) -> Response:
-        """Queue, robots, quota and degradation."""
+        """Queue, robots, quota and degradation; the boxes where any are watched."""
         if not self._admits(request):
             return self._guard.refusal()
         try:
-            return JSONResponse(_status(await asyncio.to_thread(self._worker.planner.status)))
+            status = _status(await asyncio.to_thread(self._worker.planner.status))
         except StoreUnavailable as error:
             return _unavailable(error)
+        return JSONResponse(status if self._lookout is None else {**status, "boxes": {one.box.name: _box(one) for one in self._boxes()}})
 
     async def messages(self, request: Request) -> Response:
         """Messages, newest first; `state` chooses, `before` goes on, `limit` bounds."""
@@ -102,6 +108,9 @@ class StatusApi:
         self._worker.wake()
         return JSONResponse({"waiting": message})
 
+    def _boxes(self) -> list[BoxStatus]:
+        return [] if self._lookout is None else self._lookout.boxes()
+
     def _admits(self, request: Request) -> bool:
         return self._guard.admits(request.headers.get("authorization", ""))
 
@@ -134,6 +143,10 @@ def _status(status: Status) -> dict[str, object]:
             for name, usage in status.organisations.items()
         },
     }
+
+
+def _box(one: BoxStatus) -> dict[str, object]:
+    return {"state": one.state.value, "since": one.since, "last_heartbeat": one.box.last_unix, "quiet_until": one.box.quiet_until}
 
 
 def _message(message: StoredMessage) -> dict[str, object]:

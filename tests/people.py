@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import httpx
 
+from dingtalk.alertmanager import MadeSilence
 from dingtalk.app import create_app
 from dingtalk.boot import Boot
 from dingtalk.errors import UpstreamFailed
@@ -19,6 +21,7 @@ from tests.notifier import FakeDingTalk, Time, alert, configuration, payload
 
 PUBLIC_URL = "https://alerts.example.com"
 KEY = b"0123456789abcdef"
+NO_ANSWER = "Alertmanager at 127.0.0.1:9093 does not answer"
 PEOPLE = [{"name": "张三", "mobile": "13800000001"}, {"name": "李四", "user_id": "lisi"}]
 
 
@@ -40,17 +43,66 @@ def group(*alerts, key="g", **values):
 
 @dataclass(slots=True)
 class FakeSilences:
-    """Makes every silence, or none while `fails`."""
+    """Makes every silence.
+
+    Attributes:
+        made: what was asked for.
+        kept: what is there, by its id.
+        fails: nothing is answered, and nothing is done.
+        late: as many silences are made, but their answers are lost.
+        holds: as many calls that make one are held, before anything is done, until `freed` is set.
+    """
 
     made: list[dict] = field(default_factory=list)
+    kept: dict[str, MadeSilence] = field(default_factory=dict)
     fails: bool = False
+    late: int = 0
+    holds: int = 0
+    held: asyncio.Event = field(default_factory=asyncio.Event)
+    freed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def silence(self, matchers, *, starts_at, ends_at, by, comment):
-        if self.fails:
-            raise UpstreamFailed("Alertmanager at 127.0.0.1:9093 does not answer")
+        await self._hold()
+        self._answer()
         labels = {one.name: one.value for one in matchers}
         self.made.append({"matchers": labels, "seconds": ends_at - starts_at, "by": by, "comment": comment})
-        return f"silence-{len(self.made)}"
+        number = f"silence-{len(self.made)}"
+        self.kept[number] = MadeSilence(
+            # As Alertmanager has it, which lets none begin before it was asked for.
+            id=number,
+            by=by,
+            comment=comment,
+            matchers=labels,
+            starts_at=starts_at + 0.25,
+            ends_at=ends_at,
+            over=False,
+        )
+        if self.late:
+            self.late -= 1
+            raise UpstreamFailed(NO_ANSWER)
+        return number
+
+    async def silences_marked(self, mark):
+        self._answer()
+        return [one for one in self.kept.values() if one.comment.endswith(mark)]
+
+    async def expire(self, silence):
+        self._answer()
+        self.kept[silence] = replace(self.kept[silence], over=True)
+
+    @property
+    def in_force(self):
+        return [number for number, one in self.kept.items() if not one.over]
+
+    async def _hold(self):
+        if self.holds:
+            self.holds -= 1
+            self.held.set()
+            await self.freed.wait()
+
+    def _answer(self):
+        if self.fails:
+            raise UpstreamFailed(NO_ANSWER)
 
 
 class Notifier:
@@ -83,11 +135,11 @@ def links_of(text):
 
 
 @asynccontextmanager
-async def running(folder, *, values=None, time=None):
+async def running(folder, *, values=None, time=None, silences=None):
     time = time or Time()
     loaded = config(**(values or {}))
     links = SignedLinks(f"{PUBLIC_URL}/notifier", KEY)
-    dingtalk, silences = FakeDingTalk(time), FakeSilences()
+    dingtalk, silences = FakeDingTalk(time), silences or FakeSilences()
     store = Outbox.open(folder, clock=time.clock, boot=Boot(id="boot"), max_queue=loaded.max_queue)
     app = create_app(
         loaded,

@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_BOX_STATES = {
+    "unheard": "no heartbeat yet",
+    "silent": "SILENT",
+    "maintenance": "under maintenance",
+    "clock_wrong": "its clock or this one is wrong",
+}
 _STEPS = ("each message", "no repeats", "digests", "critical alerts only")
 
 
@@ -56,3 +62,8 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
             f"organisation {name}: {used['used']} of {used['limit']} this month, forecast {used['forecast']:.0f};"
             f" told: {_STEPS[used['degradation']]}"
         )
+    for name, box in status.get("boxes", {}).items():
+        state = _BOX_STATES.get(box["state"], box["state"])
+        until = f" until {_moment(box['quiet_until'])}" if box["state"] == "maintenance" else ""
+        heard = f"last heartbeat at {_moment(box['last_heartbeat'])}" if box["last_heartbeat"] else f"none since {_moment(box['since'])}"
+        yield f"box {name}: {state}{until}; {heard}"

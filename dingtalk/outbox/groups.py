@@ -12,7 +12,7 @@ from dingtalk.escalation import Case
 from dingtalk.links import Refusal, group_digest
 from dingtalk.outbox.handling import asks_key, withdraw_asks
 from dingtalk.outbox.messages import Messages
-from dingtalk.outbox.rows import StoredGroup, StoredReceipt
+from dingtalk.outbox.rows import LinkUse, StoredGroup, StoredReceipt
 
 if TYPE_CHECKING:
     import sqlite3
@@ -95,27 +95,29 @@ class Groups(Messages):
         Raises:
             LinkRefused: the link was used before, for an alert that is over since.
         """
-        now = self._clock.unix()
         with self._writing() as connection:
-            row = connection.execute(
-                "SELECT receiver, group_key, firing FROM receipt WHERE digest = ? ORDER BY id DESC LIMIT 1", (digest,)
-            ).fetchone()
-            if row is None or not row[2]:
-                return None
-            before = _case_of(connection, digest) or Case.opened(row[0], row[1], now)
-            case = before.taken(by, now)
-            if case == before:
-                return case, False
+            done = _take(connection, digest, by, self._clock.unix(), link)
+            if done is not None and done[1] and says is not None:
+                self._put(connection, says)
+        return done
+
+    def silenced(self, digest: str, *, says: Draft | None, by: str | None = None, link: UsedLink | None = None) -> None:
+        """A group is silenced: tell it, and let the link count. Nothing happens when it has counted before.
+
+        Args:
+            digest: of the group.
+            says: what is told.
+            by: who takes the group with it, where nobody has yet.
+            link: by which it came.
+        """
+        with self._writing() as connection:
+            now = self._clock.unix()
             if link is not None and not _use(connection, link, now):
-                raise LinkRefused(Refusal.USED)
-            connection.execute(
-                f"INSERT OR REPLACE INTO handling (digest, {_CASE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 -- ours
-                (digest, *_columns(case)),
-            )
-            withdraw_asks(connection, digest, now)
+                return
+            if by is not None:
+                _take(connection, digest, by, now)
             if says is not None:
                 self._put(connection, says)
-        return case, True
 
     def cases(self) -> list[Case]:
         """The critical groups that nobody has taken yet, those first that wait longest."""
@@ -141,25 +143,64 @@ class Groups(Messages):
     def link_used(self, link_hash: str) -> bool:
         """Whether a link has counted already."""
         with self._read() as connection:
-            return connection.execute("SELECT 1 FROM used_link WHERE hash = ?", (link_hash,)).fetchone() is not None
+            return connection.execute("SELECT 1 FROM used_link WHERE hash = ? AND done", (link_hash,)).fetchone() is not None
 
-    def use_link(self, link: UsedLink) -> bool:
-        """Let a link count; False when it has already."""
-        with self._writing() as connection:
-            return _use(connection, link, self._clock.unix())
+    def begin_link(self, link: UsedLink, *, patience: float) -> LinkUse:
+        """Begin to use a link for what happens elsewhere; it counts by `silenced` and not before.
 
-    def release_link(self, link: UsedLink) -> None:
-        """What a link was used for did not come about: it may be used again."""
+        Args:
+            link: the link.
+            patience: seconds after which an earlier use that told nothing of its end, as when the process was killed, has none any more.
+        """
         with self._writing() as connection:
-            connection.execute("DELETE FROM used_link WHERE hash = ?", (link.hash,))
+            now = self._clock.unix()
+            row = connection.execute("SELECT at, done FROM used_link WHERE hash = ?", (link.hash,)).fetchone()
+            if row is not None and row[1]:
+                return LinkUse.DONE
+            # By its size, so that a clock that was set back lets nobody wait longer.
+            if row is not None and abs(now - row[0]) < patience:
+                return LinkUse.UNDER_WAY
+            connection.execute(
+                "INSERT OR REPLACE INTO used_link (hash, who, at, expires_at, done) VALUES (?, ?, ?, ?, 0)",
+                (link.hash, link.who, now, link.expires_at),
+            )
+        return LinkUse.FIRST if row is None else LinkUse.AGAIN
+
+    def end_link(self, link: UsedLink) -> None:
+        """A use of a link has ended without anything that is known to have come of it: the next may begin at once."""
+        with self._writing() as connection:
+            connection.execute("UPDATE used_link SET at = 0 WHERE hash = ? AND NOT done", (link.hash,))
 
 
 def _use(connection: sqlite3.Connection, link: UsedLink, now: float) -> bool:
+    """Let a link count; False when it has already."""
     return bool(
         connection.execute(
-            "INSERT OR IGNORE INTO used_link (hash, who, at, expires_at) VALUES (?, ?, ?, ?)", (link.hash, link.who, now, link.expires_at)
+            "INSERT INTO used_link (hash, who, at, expires_at, done) VALUES (?, ?, ?, ?, 1)"
+            " ON CONFLICT (hash) DO UPDATE SET done = 1 WHERE NOT done",
+            (link.hash, link.who, now, link.expires_at),
         ).rowcount
     )
+
+
+def _take(connection: sqlite3.Connection, digest: str, by: str, now: float, link: UsedLink | None = None) -> tuple[Case, bool] | None:
+    row = connection.execute(
+        "SELECT receiver, group_key, firing FROM receipt WHERE digest = ? ORDER BY id DESC LIMIT 1", (digest,)
+    ).fetchone()
+    if row is None or not row[2]:
+        return None
+    before = _case_of(connection, digest) or Case.opened(row[0], row[1], now)
+    case = before.taken(by, now)
+    if case == before:
+        return case, False
+    if link is not None and not _use(connection, link, now):
+        raise LinkRefused(Refusal.USED)
+    connection.execute(
+        f"INSERT OR REPLACE INTO handling (digest, {_CASE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 -- ours
+        (digest, *_columns(case)),
+    )
+    withdraw_asks(connection, digest, now)
+    return case, True
 
 
 def _case_of(connection: sqlite3.Connection, digest: str) -> Case | None:

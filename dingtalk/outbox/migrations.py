@@ -234,6 +234,11 @@ def m009_payloads(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TRIGGER payload_goes AFTER DELETE ON receipt BEGIN DELETE FROM payload WHERE receipt = old.id; END")
 
 
+def m010_links(connection: sqlite3.Connection) -> None:
+    """Links whose silence is not known to be there: those may be used again."""
+    connection.execute("ALTER TABLE used_link ADD COLUMN done INTEGER NOT NULL DEFAULT 1")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     m001_receipts,
     m002_messages,
@@ -244,6 +249,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     m007_watch,
     m008_heard,
     m009_payloads,
+    m010_links,
 )
 
 

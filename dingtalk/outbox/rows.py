@@ -83,11 +83,23 @@ class StoredGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsedLink:
-    """A signed link that has counted: its hash, by whom, and when it would have expired in seconds since 1970."""
+    """A signed link that is used: its hash, by whom, and when it would have expired in seconds since 1970."""
 
     hash: str
     who: str
     expires_at: float
+
+
+class LinkUse(StrEnum):
+    """How a use of a link begins, which is done only when something came of it."""
+
+    FIRST = "first"
+    AGAIN = "again"
+    """Of an earlier use nobody knows what came of it."""
+    UNDER_WAY = "under_way"
+    """Another one is, or was a moment ago: it must not begin."""
+    DONE = "done"
+    """The link has counted: it must not begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dingtalk.config import Config
     from dingtalk.outbox.store import Outbox
     from dingtalk.runbooks import Runbooks
+    from dingtalk.watch.lookout import Lookout
     from dingtalk.webhook import Guard
     from dingtalk.worker import Worker
 
@@ -46,12 +47,24 @@ class Pages:
         outbox, worker: what is shown.
         runbooks: shown too.
         clock: both clocks.
+        lookout: its boxes are shown first; None where nobody is watched.
     """
 
-    def __init__(self, config: Config, *, guard: Guard, outbox: Outbox, worker: Worker, runbooks: Runbooks, clock: Clock) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        guard: Guard,
+        outbox: Outbox,
+        worker: Worker,
+        runbooks: Runbooks,
+        clock: Clock,
+        lookout: Lookout | None = None,
+    ) -> None:
         self._outbox = outbox
         self._worker = worker
         self._runbooks = runbooks
+        self._lookout = lookout
         self._visitors = Visitors(config, guard)
         self._bubbles = Bubbles(config.people)
         self._look = Look("dingtalk.pages", zone=ZoneInfo(config.time_zone), clock=clock, filters=words.FILTERS, names=words.NAMES)
@@ -82,7 +95,8 @@ class Pages:
     async def _overview(self, request: Request) -> Response:
         status = await asyncio.to_thread(self._worker.planner.status)
         last = await asyncio.to_thread(self._outbox.messages, limit=LAST)
-        return self._page(request, "overview.html", facts=status, messages=last)
+        boxes = [] if self._lookout is None else self._lookout.boxes()
+        return self._page(request, "overview.html", facts=status, messages=last, boxes=boxes)
 
     async def _messages(self, request: Request) -> Response:
         asked = request.query_params

@@ -8,6 +8,7 @@ from dingtalk.answer import Outcome
 from dingtalk.notice import DEGRADATION_WORDS
 from dingtalk.outbox.rows import FALLBACK, NO_ROBOT, MessageState, RobotState
 from dingtalk.plan import Form, Lane
+from dingtalk.watch.silence import BoxState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,6 +28,13 @@ ROBOT_STATES: Mapping[RobotState, str] = {
     RobotState.OVER_QUOTA: "配额用完",
 }
 UNREACHABLE = "连不上"
+BOX_STATES: Mapping[BoxState, str] = {
+    BoxState.OK: "正常",
+    BoxState.UNHEARD: "还没有心跳",
+    BoxState.SILENT: "失联",
+    BoxState.MAINTENANCE: "维护中",
+    BoxState.CLOCK_WRONG: "时钟不符",
+}
 LANES: Mapping[Lane, str] = {Lane.CRITICAL: "严重", Lane.NORMAL: "普通"}
 FORMS: Mapping[Form, str] = {Form.GROUP: "逐组", Form.DIGEST: "汇总", Form.PLAIN: "纯文本", Form.NOTICE: "通知器自己的话"}
 RECEIPTS: Mapping[str, str] = {
@@ -68,6 +76,7 @@ NAMES: Mapping[str, object] = {
     "states": STATES,
     "robot_states": ROBOT_STATES,
     "unreachable": UNREACHABLE,
+    "box_states": BOX_STATES,
     "lanes": LANES,
     "forms": FORMS,
     "receipt_states": RECEIPTS,

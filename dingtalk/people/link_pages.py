@@ -123,7 +123,12 @@ class LinkPages:
             return self._page.silence(found, matchers, show=show, fault=_fault(error), given=form, status=400)
         except UpstreamFailed:
             return self._page.silence(found, matchers, show=show, fault=wording.NOT_SILENCED, given=form, status=502)
-        return self._page.silenced(found, done, show=show, by=wish.by, reason=wish.reason)
+        except LinkRefused as error:
+            if Refusal(str(error)) is not Refusal.UNDER_WAY:
+                raise
+            words, status = _in_words(error)
+            return self._page.silence(found, matchers, show=show, fault=words, given=form, status=status)
+        return self._page.silenced(found, done, show=show)
 
     # Looking.
 

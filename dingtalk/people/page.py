@@ -106,7 +106,7 @@ class Page:
             reason=given.get("reason", ""),
         )
 
-    def silenced(self, found: Standing, done: Silenced, *, show: str, by: str, reason: str) -> Response:
+    def silenced(self, found: Standing, done: Silenced, *, show: str) -> Response:
         """A silence that was made."""
         return self._look.page(
             "silenced.html",
@@ -116,8 +116,8 @@ class Page:
             until=done.until,
             told=done.told,
             number=done.id,
-            by=by,
-            reason=reason,
+            by=done.by,
+            reason=done.reason,
         )
 
     def show(self, found: Standing, receipts: Sequence[StoredReceipt], *, earlier: int | None) -> Response:

@@ -11,6 +11,7 @@ REFUSALS = {
     Refusal.EXPIRED: "链接已过期，请使用更新的消息里的链接。",
     Refusal.OTHER_PURPOSE: "这个链接不是用来做这件事的。",
     Refusal.USED: "链接已经用过，请使用更新的消息里的链接。",
+    Refusal.UNDER_WAY: "这个链接刚刚提交过，还没有结果。群里有了静默的消息就是成功了；没有的话，请半分钟后再提交，不会重复静默。",
 }
 REFUSAL_STATUS = {
     Refusal.MALFORMED: 403,
@@ -18,11 +19,12 @@ REFUSAL_STATUS = {
     Refusal.EXPIRED: 410,
     Refusal.OTHER_PURPOSE: 403,
     Refusal.USED: 410,
+    Refusal.UNDER_WAY: 409,
 }
 UNKNOWN_GROUP = "没有这组告警的记录，可能已经过了保存期。"
 OVER = "这组告警已经全部恢复，不用接手了。"
 NOTHING_NAMED = "这组告警没有共同的标签，不能在这里静默；请到 Alertmanager 操作。"
-NOT_SILENCED = "Alertmanager 没有应答，没有静默，群里也没有消息。请稍后再试。"
+NOT_SILENCED = "Alertmanager 没有应答，可能没有静默，群里也没有消息。请稍后再提交，不会重复静默。"
 NOT_STORED = "通知器现在不能读写数据，请稍后再试。"
 TOO_LONG = "提交的内容太长。"
 WISHES = {

@@ -81,6 +81,7 @@ class WatchApi:
                 "boxes": [
                     {
                         "name": one.box.name,
+                        "state": one.state.value,
                         "last_heartbeat": one.box.last_unix,
                         "silent": one.box.silent,
                         "quiet_from": one.box.quiet_from,

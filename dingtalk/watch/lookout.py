@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dingtalk.log import Log
     from dingtalk.notices import Notices
     from dingtalk.outbox.store import Outbox
-    from dingtalk.watch.silence import Saying
+    from dingtalk.watch.silence import BoxState, Saying
 
 LOOK = 1.0
 """Seconds between two looks."""
@@ -38,9 +38,17 @@ _SILENT_KINDS = {Word.SILENT: Notice.BOX_SILENT, Word.STILL_SILENT: Notice.BOX_S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoxStatus:
-    """A box, now; `clock_difference` in seconds when heartbeats of a wrong clock came since the last good one."""
+    """A box, now.
+
+    Attributes:
+        state: how it is.
+        since: seconds since 1970 of its last heartbeat, or of the watcher's start when there never was one.
+        clock_difference: seconds, when heartbeats of a wrong clock came since the last good one.
+    """
 
     box: Box
+    state: BoxState
+    since: float
     clock_difference: float | None
 
 
@@ -140,7 +148,16 @@ class Lookout:
 
     def boxes(self) -> list[BoxStatus]:
         """All of them, as they are."""
-        return [BoxStatus(box=box, clock_difference=self._differences.get(box.name)) for box in self._vigil.boxes]
+        return [self._status(box) for box in self._vigil.boxes]
+
+    def _status(self, box: Box) -> BoxStatus:
+        difference = self._differences.get(box.name)
+        return BoxStatus(
+            box=box,
+            state=box.state(self._clock.unix(), clock_wrong=difference is not None),
+            since=self._began if box.last_unix is None else box.last_unix,
+            clock_difference=difference,
+        )
 
     def _say(self, saying: Saying, box: Box, difference: float | None) -> None:
         if saying.word is Word.BACK:

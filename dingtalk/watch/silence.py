@@ -25,6 +25,18 @@ class Word(StrEnum):
     BACK = "back"
 
 
+class BoxState(StrEnum):
+    """How a box is."""
+
+    OK = "ok"
+    UNHEARD = "unheard"
+    """No heartbeat ever came, and it is not silent yet."""
+    SILENT = "silent"
+    MAINTENANCE = "maintenance"
+    CLOCK_WRONG = "clock_wrong"
+    """Heartbeats come that are refused because its clock, or the watcher's, is wrong."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saying:
     """Something a group has to hear.
@@ -56,6 +68,20 @@ class Box:
     silent: bool = False
     quiet_until: float | None = None
     quiet_from: float | None = None
+
+    def quiet(self, unix: float) -> bool:
+        """Whether nothing is said of it at a moment."""
+        return self.quiet_until is not None and (self.quiet_from or 0.0) <= unix < self.quiet_until
+
+    def state(self, unix: float, *, clock_wrong: bool = False) -> BoxState:
+        """How it is at a moment; `clock_wrong` when heartbeats of another time came since the last good one."""
+        if clock_wrong:
+            return BoxState.CLOCK_WRONG
+        if self.silent:
+            return BoxState.SILENT
+        if self.quiet(unix):
+            return BoxState.MAINTENANCE
+        return BoxState.UNHEARD if self.last_unix is None else BoxState.OK
 
 
 class Vigil:
@@ -102,7 +128,7 @@ class Vigil:
 
     def _judge(self, box: Box, unix: float, monotonic: float) -> Saying | None:
         if box.quiet_until is not None:
-            if (box.quiet_from or 0.0) <= unix < box.quiet_until:
+            if box.quiet(unix):
                 return None
             if unix >= box.quiet_until:
                 # It has as long after a maintenance as after a heartbeat.

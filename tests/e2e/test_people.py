@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import re
 import shutil
@@ -22,6 +23,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from dingtalk.alertmanager import Alertmanager, stack_http_client
 from dingtalk.links import group_digest
 from tests.deadline import until
 from tests.notifier import alert
@@ -157,6 +159,11 @@ def test_nobody_takes_it_so_the_rota_is_called(box):
     assert 'mgeo_notifier_escalations_total{step="rota"} 1.0' in metrics
 
 
+async def marked(url, mark):
+    async with stack_http_client() as client:
+        return await Alertmanager(url, client).silences_marked(mark)
+
+
 @pytest.mark.stack
 def test_a_silence_is_made_in_alertmanager(tmp_path, program):
     """By its link and by the command, with who and why; one that does not run makes none, and nothing is said."""
@@ -174,10 +181,14 @@ def test_a_silence_is_made_in_alertmanager(tmp_path, program):
             box.message("赵六 静默 30 分钟")
             silences = httpx.get(f"{real.url}/api/v2/silences", trust_env=False).json()
             matcher = {"name": "alertname", "value": "HighErrorRate", "isRegex": False, "isEqual": True}
+            mark = f" (link {hashlib.sha256(path.rpartition('/')[2].encode()).hexdigest()[:16]})"
             assert sorted((each["createdBy"], each["comment"], each["matchers"]) for each in silences) == [
-                ("王五", "换盘", [matcher]),
+                ("王五", f"换盘{mark}", [matcher]),
                 ("赵六", "演练", [matcher]),
             ]
+            (found,) = asyncio.run(marked(real.url, mark))
+            assert (found.by, found.matchers, found.over) == ("王五", {"alertname": "HighErrorRate"}, False)
+            assert 3590 < found.ends_at - found.starts_at <= 3600
             gone.close()
             box.receive(group(critical("ServiceGone"), key="other"))
             path = links_of(box.message("ServiceGone")["text"])["silence"]

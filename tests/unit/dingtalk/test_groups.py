@@ -10,7 +10,7 @@ from dingtalk.alert import Severity
 from dingtalk.errors import LinkRefused
 from dingtalk.escalation import Case
 from dingtalk.links import group_digest
-from dingtalk.outbox.rows import Draft, UsedLink
+from dingtalk.outbox.rows import Draft, LinkUse, UsedLink
 from dingtalk.part import Part
 from dingtalk.plan import Form, Lane
 from tests.notifier import START, Notifier, alert, payload
@@ -185,12 +185,60 @@ async def test_a_link_takes_a_group_once(one):
     assert len(one.outbox.cases()) == 1
 
 
-def test_a_link_that_failed_may_be_used_again(one):
-    """And one that counted not; it is forgotten when it has expired."""
-    assert one.outbox.use_link(LINK)
-    assert not one.outbox.use_link(LINK)
-    one.outbox.release_link(LINK)
-    assert one.outbox.use_link(LINK)
+def begin(one):
+    return one.outbox.begin_link(LINK, patience=30)
+
+
+def test_a_link_whose_use_failed_may_be_used_again_at_once(one):
+    """It has not counted."""
+    assert begin(one) is LinkUse.FIRST
+    assert not one.outbox.link_used("h")
+    one.outbox.end_link(LINK)
+    assert begin(one) is LinkUse.AGAIN
+    assert not one.outbox.link_used("h")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "use"), [(29, LinkUse.UNDER_WAY), (30, LinkUse.AGAIN), (-1, LinkUse.UNDER_WAY), (-9999, LinkUse.AGAIN)]
+)
+def test_a_link_whose_use_told_nothing_may_be_used_again_after_a_while(one, seconds, use):
+    """As when the process was killed; also by a clock that was set back."""
+    assert begin(one) is LinkUse.FIRST
+    one.time.jump = seconds
+    assert begin(one) is use
+    one.restart()
+    assert begin(one) is LinkUse.UNDER_WAY
+
+
+async def test_a_silence_is_told_and_taken_with_its_link_once(one):
+    """Who made it has what fires; a second telling is none, and nothing lets the link count anew."""
+    await told(one, critical())
+    assert begin(one) is LinkUse.FIRST
+    one.outbox.silenced(DIGEST, says=said("silenced"), by="张三", link=LINK)
+    one.outbox.silenced(DIGEST, says=said("twice"), by="李四", link=LINK)
+    await one.deliver()
+    assert one.dingtalk.texts.count("silenced") == 1
+    assert "twice" not in one.dingtalk.texts
+    assert one.outbox.group(DIGEST).case.taken_by == "张三"
+    one.outbox.end_link(LINK)
+    assert begin(one) is LinkUse.DONE
+
+
+async def test_what_is_silenced_in_part_or_is_over_is_taken_by_nobody(one):
+    """It is told all the same, with or without a link."""
+    await told(one, critical())
+    one.outbox.silenced(DIGEST, says=said("a part"))
+    assert one.outbox.group(DIGEST).case.taken_by is None
+    await told(one, critical(status="resolved", ends_at=START + 1))
+    one.outbox.silenced(DIGEST, says=said("over"), by="张三", link=LINK)
+    await one.deliver()
+    assert [text for text in one.dingtalk.texts if text in {"a part", "over"}] == ["a part", "over"]
+    assert one.outbox.group(DIGEST).case is None
+
+
+def test_a_link_is_forgotten_when_it_has_expired(one):
+    """And no sooner."""
+    one.outbox.silenced(DIGEST, says=None, link=LINK)
     one.time.now += 3599
     one.outbox.purge(keep=1)
     assert one.outbox.link_used("h")

@@ -412,6 +412,16 @@ def test_migrations_run_once():
     assert ran == [1, 1]
 
 
+def test_links_that_an_earlier_version_let_count_have_counted():
+    """That version kept none of those that made no silence."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(connection, [step for step in MIGRATIONS if step.__name__ < "m010"])
+    connection.execute("INSERT INTO used_link (hash, who, at, expires_at) VALUES ('h', '张三', 1, 2)")
+    migrate(connection)
+    assert connection.execute("SELECT hash, done FROM used_link").fetchall() == [("h", 1)]
+    connection.close()
+
+
 def test_a_full_disk_is_said_and_forgotten_when_there_is_room_again(opened, tmp_path):
     """Nothing is stored by halves."""
     with small_disk(tmp_path / "disk", 2 * 1024 * 1024) as folder:

@@ -8,7 +8,7 @@ import json
 import httpx
 import pytest
 
-from dingtalk.alertmanager import Alertmanager, Matcher, Silence, stack_http_client
+from dingtalk.alertmanager import Alertmanager, MadeSilence, Matcher, Silence, stack_http_client
 from dingtalk.errors import UpstreamFailed
 from dingtalk.prometheus import Prometheus
 
@@ -61,6 +61,28 @@ def test_silences_that_are_over_are_none():
     body = [{"id": state, "status": {"state": state}, **one} for state in ("active", "pending", "expired")]
     found = run(Answering(body=json.dumps(body).encode()), lambda client: alertmanager(client).silences())
     assert found == [Silence(id="active", by="mgeo", comment="c"), Silence(id="pending", by="mgeo", comment="c")]
+
+
+def test_a_silence_is_found_by_what_its_comment_ends_with():
+    """Whatever became of it, with all that was asked for."""
+    one = {
+        "createdBy": "张三",
+        "matchers": [{"name": "alertname", "value": "A", "isRegex": False, "isEqual": True}],
+        "startsAt": "1970-01-01T00:00:01.000Z",
+        "endsAt": "1970-01-01T01:00:00.000Z",
+    }
+    body = [
+        {"id": "a", "status": {"state": "active"}, "comment": "换盘 (mark)", **one},
+        {"id": "b", "status": {"state": "expired"}, "comment": "换卡 (mark)", **one},
+        {"id": "c", "status": {"state": "active"}, "comment": "(mark) 换盘", **one},
+        {"id": "d", "status": {"state": "active"}, "comment": "", "matchers": None},
+    ]
+    found = run(Answering(body=json.dumps(body).encode()), lambda client: alertmanager(client).silences_marked(" (mark)"))
+    values = {"by": "张三", "matchers": {"alertname": "A"}, "starts_at": 1.0, "ends_at": 3600.0}
+    assert found == [
+        MadeSilence(id="a", comment="换盘 (mark)", over=False, **values),
+        MadeSilence(id="b", comment="换卡 (mark)", over=True, **values),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,14 @@ from dingtalk.answer import Outcome
 from dingtalk.outbox.rows import NO_ROBOT, MessageState, RobotState
 from dingtalk.pages import words
 from dingtalk.plan import Form, Lane
+from dingtalk.watch.silence import BoxState
 
 
 def test_every_value_that_can_be_shown_has_a_word():
     """One that is added needs one."""
     assert set(words.STATES) == set(MessageState)
     assert set(words.ROBOT_STATES) == set(RobotState)
+    assert set(words.BOX_STATES) == set(BoxState)
     assert set(words.LANES) == set(Lane)
     assert set(words.FORMS) == set(Form)
     assert set(words.OUTCOMES) == {*Outcome, NO_ROBOT, "unknown"}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import hashlib
 import re
 from pathlib import Path
 
@@ -10,6 +13,8 @@ import pytest
 import dingtalk.pages
 import dingtalk.people
 import dingtalk.web
+from dingtalk.alertmanager import Matcher
+from dingtalk.errors import StoreUnavailable
 from dingtalk.links import Claim, Purpose, Refusal, SignedLinks, group_digest
 from dingtalk.people.wording import REFUSAL_STATUS, REFUSALS
 from tests.notifier import START, alert
@@ -23,6 +28,11 @@ FORM = {"by": "张三", "reason": "换盘", "seconds": "3600"}
 def rows(one):
     """All that a visit could change."""
     return list(one.store._connection.iterdump())
+
+
+def mark(path):
+    """What the comment of a link's silence ends with."""
+    return f" (link {hashlib.sha256(path.rpartition('/')[2].encode()).hexdigest()[:16]})"
 
 
 def token(purpose, *, matchers=None, digest=DIGEST, expires_at=int(START + DAY)):
@@ -119,7 +129,9 @@ async def test_a_group_is_silenced_by_its_link_once(tmp_path):
         answer = await one.client.post(path, data=FORM)
         assert answer.status_code == 200
         assert "张三 静默到 <time>21:00:00</time>。群里已通知。" in answer.text
-        assert one.silences.made == [{"matchers": {"alertname": "HighErrorRate"}, "seconds": 3600.0, "by": "张三", "comment": "换盘"}]
+        assert one.silences.made == [
+            {"matchers": {"alertname": "HighErrorRate"}, "seconds": 3600.0, "by": "张三", "comment": f"换盘{mark(path)}"}
+        ]
         assert "张三 静默 1 小时：alertname=HighErrorRate（换盘）。" in one.said[0]
         for again in (await one.client.get(path), await one.client.post(path, data=FORM)):
             assert again.status_code == 410
@@ -160,8 +172,137 @@ async def test_an_alertmanager_that_does_not_answer_is_said_on_the_page_alone(tm
         assert 'value="换盘"' in answer.text
         assert 'value="3600" checked' in answer.text
         assert one.said == []
+        assert (await one.client.post(path, data=FORM)).status_code == 502
+        assert (await one.client.get(path)).status_code == 200
         one.silences.fails = False
         assert (await one.client.post(path, data=FORM)).status_code == 200
+        assert len(one.silences.made) == 1
+        assert (await one.client.post(path, data=FORM)).status_code == 410
+
+
+async def test_a_silence_whose_answer_was_lost_is_that_of_the_link(tmp_path):
+    """Whoever tries again is told of it as it was made, and so is the group, once."""
+    async with running(tmp_path) as one:
+        path = (await one.told(group(critical())))["silence"]
+        one.silences.late = 1
+        assert (await one.client.post(path, data=FORM)).status_code == 502
+        assert (one.said, one.silences.in_force) == ([], ["silence-1"])
+        one.time.now += 5
+        answer = await one.client.post(path, data={"by": "李四", "reason": "换卡", "seconds": "7200"})
+        assert answer.status_code == 200
+        assert "张三 静默到 <time>21:00:00</time>。群里已通知。" in answer.text
+        assert "<p>原因：换盘</p>" in answer.text
+        assert "<code>silence-1</code>" in answer.text
+        assert one.silences.in_force == ["silence-1"]
+        (said,) = one.said
+        assert "张三 静默 1 小时：alertname=HighErrorRate（换盘）。" in said
+        assert one.store.group(DIGEST).case.taken_by == "张三"
+        assert (await one.client.post(path, data=FORM)).status_code == 410
+
+
+async def test_a_silence_whose_answer_was_lost_and_that_is_over_counts(tmp_path):
+    """There was one, so the link has done what it is for."""
+    async with running(tmp_path) as one:
+        path = (await one.told(group(critical())))["silence"]
+        one.silences.late = 1
+        await one.client.post(path, data=FORM)
+        await one.silences.expire("silence-1")
+        for answer in (await one.client.post(path, data=FORM), await one.client.get(path)):
+            assert answer.status_code == 410
+        assert one.said == []
+        assert len(one.silences.made) == 1
+
+
+async def test_a_form_that_is_sent_twice_makes_one_silence(tmp_path):
+    """The second is told to wait, with what was typed, and the first is answered as always."""
+    async with running(tmp_path) as one:
+        path = (await one.told(group(critical())))["silence"]
+        one.silences.holds = 1
+        first = asyncio.create_task(one.client.post(path, data=FORM))
+        await one.silences.held.wait()
+        second = await one.client.post(path, data=FORM)
+        assert second.status_code == 409
+        assert "刚刚提交过，还没有结果" in second.text
+        assert 'value="换盘"' in second.text
+        one.silences.freed.set()
+        assert (await first).status_code == 200
+        assert len(one.silences.made) == len(one.said) == 1
+        assert (await one.client.post(path, data=FORM)).status_code == 410
+
+
+@pytest.mark.parametrize("arrived", [False, True])
+async def test_killed_before_alertmanager_answers_the_link_is_good_again_after_a_while(tmp_path, arrived):
+    """For the next process; whether the silence is there or not, there is one in the end, and the group hears of it once."""
+    async with running(tmp_path / "outbox") as one:
+        path = (await one.told(group(critical())))["silence"]
+        one.silences.holds = 1
+        pressed = asyncio.create_task(one.client.post(path, data=FORM))
+        await one.silences.held.wait()
+        pressed.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await pressed
+        if arrived:
+            labels = [Matcher(name="alertname", value="HighErrorRate")]
+            now = one.time.now
+            await one.silences.silence(labels, starts_at=now, ends_at=now + 3600, by="张三", comment=f"换盘{mark(path)}")
+    async with running(tmp_path / "outbox", time=one.time, silences=one.silences) as one:
+        one.time.now += 29
+        assert (await one.client.get(path)).status_code == 200
+        assert (await one.client.post(path, data=FORM)).status_code == 409
+        one.time.now += 1
+        answer = await one.client.post(path, data=FORM)
+        assert answer.status_code == 200
+        assert f"静默到 <time>{'21:00:00' if arrived else '21:00:30'}</time>" in answer.text
+        assert len(one.silences.made) == len(one.said) == 1
+        assert (await one.client.post(path, data=FORM)).status_code == 410
+
+
+async def test_what_alertmanager_was_asked_before_and_takes_only_now_is_ended(tmp_path):
+    """It was not there when the link was tried again, and came while the second was made."""
+    async with running(tmp_path) as one:
+        path = (await one.told(group(critical())))["silence"]
+        one.silences.fails = True
+        await one.client.post(path, data=FORM)
+        one.silences.fails, one.silences.holds = False, 1
+        pressed = asyncio.create_task(one.client.post(path, data=FORM))
+        await one.silences.held.wait()
+        await one.silences.silence([], starts_at=START, ends_at=START + 3600, by="张三", comment=f"换盘{mark(path)}")
+        one.silences.freed.set()
+        answer = await pressed
+        assert "<code>silence-2</code>" in answer.text
+        assert one.silences.in_force == ["silence-2"]
+        assert len(one.said) == 1
+
+
+async def test_an_alertmanager_that_takes_too_long_has_not_answered(tmp_path, monkeypatch):
+    """The next try may begin at once."""
+    async with running(tmp_path) as one:
+        path = (await one.told(group(critical())))["silence"]
+        one.silences.holds = 1
+        monkeypatch.setattr("dingtalk.people.desk.DEADLINE", 0.0)
+        answer = await one.client.post(path, data=FORM)
+        assert answer.status_code == 502
+        monkeypatch.undo()
+        assert (await one.client.post(path, data=FORM)).status_code == 200
+        assert len(one.silences.made) == 1
+
+
+async def test_a_silence_that_cannot_be_noted_is_told_when_the_link_is_tried_again(tmp_path):
+    """Alertmanager has it; the page says that the group does not know."""
+    async with running(tmp_path) as one:
+        path = (await one.told(group(critical())))["silence"]
+        noted = one.store.silenced
+
+        def full(*arguments, **more):
+            raise StoreUnavailable("the outbox cannot be written")
+
+        one.store.silenced = full
+        answer = await one.client.post(path, data=FORM)
+        assert "群里没有消息" in answer.text
+        one.store.silenced = noted
+        one.time.now += 30
+        assert "群里已通知" in (await one.client.post(path, data=FORM)).text
+        assert len(one.silences.made) == len(one.said) == 1
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,7 @@ async def test_how_the_boxes_are_can_be_asked(world):
         "boxes": [
             {
                 "name": "gpu-1",
+                "state": "maintenance",
                 "last_heartbeat": START,
                 "silent": False,
                 "quiet_from": None,
