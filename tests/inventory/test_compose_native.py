@@ -47,7 +47,7 @@ def test_a_program_gets_the_same_variables(name: str) -> None:
     native = {variable for variable in NATIVE[name].environment if not variable.startswith(("GF_", "PYTHON"))}
     script = "\n".join(SERVICES[name].get("command", []))
     compose = {*SERVICES[name].get("environment", {})}
-    defaults = {"MGEO_COLLECTOR_MEMORY_MIB", "MGEO_COLLECTOR_MEMORY_SPIKE_MIB", "MGEO_COLLECTOR_QUEUE_BYTES"}
+    defaults = {"MGEO_COLLECTOR_MEMORY_MIB", "MGEO_COLLECTOR_MEMORY_SPIKE_MIB", "MGEO_COLLECTOR_QUEUE_BYTES", "MGEO_DRILLS"}
 
     missing = {
         variable for variable in native - compose - defaults if not variable.endswith(OF_THE_PLACE) and f"export {variable}=" not in script
@@ -81,7 +81,7 @@ def test_the_simulator_is_told_by_the_same_configuration(tmp_path: Path) -> None
         values["robots"] = [{**robot, "url": robot["url"].replace("//127.0.0.1:", "//simulator:")} for robot in values["robots"]]
         return values
 
-    (tmp_path / "native.toml").write_text(simulated_config(SITE), encoding="utf-8")
+    (tmp_path / "native.toml").write_text(simulated_config(SITE, key=""), encoding="utf-8")
     native, own = load_config(tmp_path / "native.toml"), load_config(ROOT / "dingtalk/simulated/notifier.toml")
 
     assert comparable(own) == comparable(native)
