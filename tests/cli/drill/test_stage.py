@@ -178,7 +178,7 @@ class TestSeeing:
         assert FaultFile(tmp_path / FILE, clock=time.time).read() == Faults(fail_every=1)
 
 
-class TestOf:
+class TestCreation:
     """A stack that is up, or is not, or may not be drilled."""
 
     def of(self, layout, *names):
