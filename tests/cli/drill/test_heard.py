@@ -68,7 +68,7 @@ def test_an_end_calls_nobody():
 def test_what_began_and_ended_while_it_waited_is_both():
     """In one line."""
     both = [received(alert("ServiceGone", "critical", **DOWN)), received(alert("ServiceGone", "critical", ends_at=NOW - MINUTE, **DOWN))]
-    assert short(told(*RENDERER.group(both, NOW))) == [("ServiceGone", "gpu-01", "other")]
+    assert short(told(*RENDERER.group(both, NOW))) == [("ServiceGone", "gpu-01", "fo")]
 
 
 def test_what_is_late_says_so():
