@@ -18,6 +18,7 @@ from grafana.dashboards.overview import UID
 from prometheus.alerting import foreign_metrics, limits
 from prometheus.alerting.file import DASHBOARDS, alerts
 from prometheus.alerting.recordings import REQUESTS
+from prometheus.alerting.scale import TimeScale
 from service.api.query import parse_search
 from service.settings import PREFIX, Settings
 from service.telemetry import names
@@ -278,6 +279,14 @@ def test_every_runbook_says_what_it_means_where_to_look_what_to_do_and_how_to_si
     steps = text.partition("## 怎么办")[2].partition("## 静默")[0]
     assert re.match(r"\s+1\. ", steps)
     assert f"alertname={name}" in text.partition("## 静默")[2] or name == "Watchdog"
+
+
+@pytest.mark.parametrize("name", [name for name, alert in KNOWN.items() if alert.keep.seconds])
+def test_a_runbook_says_how_long_its_alert_fires_on(name: str) -> None:
+    """Or whoever has mended the cause would look for another one."""
+    text = (RUNBOOKS / f"{name}.md").read_text(encoding="utf-8")
+
+    assert f"告警再保持 {TimeScale().spoken(KNOWN[name].keep)}才算恢复" in text
 
 
 @pytest.mark.parametrize("name", ALERTS)
