@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.figure import Figure, Report, Table
 from benchmarks.native_stack import ROOT
+from cli.drill.report import AIMS, STEPS, seconds_text
 from prometheus.alerting import limits
 from prometheus.alerting.file import alerts
 from prometheus.alerting.rule import Severity
@@ -25,15 +26,7 @@ NUMBERS = range(500, 600)
 REPORT = ROOT / "docs" / "drills"
 LONGEST = 3600.0
 QUICK_DRILLS = ("failing-model", "service-killed")
-GOALS = {Severity.CRITICAL: 15.0, Severity.WARNING: 45.0, Severity.INFO: 45.0}
-"""Seconds from firing to delivered, with minutes of sixty seconds."""
 WAITS = {Severity.CRITICAL: limits.WAIT_CRITICAL, Severity.WARNING: limits.WAIT, Severity.INFO: limits.WAIT}
-STEPS = {
-    "fault_to_true": "fault → true",
-    "true_to_firing": "true → firing",
-    "firing_to_delivered": "firing → delivered",
-    "cleared_to_resolved": "cleared → resolved",
-}
 
 
 class DrillsFailedError(Exception):
@@ -90,7 +83,7 @@ def report(drills: Sequence[dict[str, Any]]) -> Report:
 
 
 def _row(drill: dict[str, Any], name: str, steps: dict[str, Any]) -> tuple[str, ...]:
-    cells = ("–" if steps[step] is None else f"{steps[step]:.1f}" for step in STEPS)
+    cells = (seconds_text(steps[step]) for step in STEPS)
     return drill["name"], name, *cells, "as it must be" if drill["passed"] else "wrong"
 
 
@@ -112,6 +105,6 @@ def _slowest(drills: Sequence[dict[str, Any]]) -> Iterator[Figure]:
                 number=number,
                 name=f"drills.{severity}.slowest_firing_to_delivered_seconds",
                 value=wait + max(beyond),
-                goal=f"≤ {GOALS[severity]:g} s",
-                met=wait + max(beyond) <= GOALS[severity],
+                goal=f"≤ {AIMS[severity]:g} s",
+                met=wait + max(beyond) <= AIMS[severity],
             )

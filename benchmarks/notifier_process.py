@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Self
 
 import httpx
 
-from benchmarks.native_stack import ROOT, free_ports
+from benchmarks.native_stack import ROOT
 from benchmarks.notifications import RECEIVER
 from benchmarks.server_process import START_TIMEOUT, STOP_TIMEOUT, ServerFailedError
+from cli.drill.free_ports import free_ports
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from prometheus.alerting.rule import Severity
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -15,7 +17,7 @@ STEPS = {
     "firing_to_delivered": "firing → delivered",
     "cleared_to_resolved": "cleared → resolved",
 }
-AIMS = {"critical": 15.0, "warning": 45.0, "info": 45.0}
+AIMS = {Severity.CRITICAL: 15.0, Severity.WARNING: 45.0, Severity.INFO: 45.0}
 """Seconds from firing to delivered, at scale 1."""
 
 
@@ -94,10 +96,11 @@ def _rows(result: Result) -> list[tuple[str, ...]]:
     rows = []
     for name, timing in result.timings.items():
         steps = timing.steps()
-        figures = [_seconds(steps[step]) for step in STEPS]
+        figures = [seconds_text(steps[step]) for step in STEPS]
         rows.append((result.drill.name, name, *figures, "as it must be" if result.passed else "WRONG"))
     return rows
 
 
-def _seconds(value: float | None) -> str:
+def seconds_text(value: float | None) -> str:
+    """For a cell of a table."""
     return "–" if value is None else f"{value:.1f}"

@@ -22,7 +22,7 @@ import aiohttp
 import httpx
 import pytest
 
-from benchmarks.native_stack import free_ports
+from cli.drill.free_ports import free_ports
 from service.hashing import AddressHasher
 from tests import full_disk
 from tests.e2e import ledger

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.native_stack import free_ports
+from cli.drill.free_ports import free_ports
 from tests.deadline import until
 
 ROOT = Path(__file__).parents[2]

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.native_stack import free_ports
+from cli.drill.free_ports import free_ports
 from cli.stack.layout import Layout
 from cli.stack.state import read_state
 from cli.stack.supervisor import Control

@@ -23,7 +23,7 @@ def door(stack: Stack, tmp_path_factory: pytest.TempPathFactory, program: Callab
     import os
     import subprocess
 
-    from benchmarks.native_stack import free_ports
+    from cli.drill.free_ports import free_ports
     from tests.deadline import until
     from tests.stack.collector import ROOT
 

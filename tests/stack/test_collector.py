@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from benchmarks.native_stack import free_ports
+from cli.drill.free_ports import free_ports
 from cli.stack.profile import Profile
 from cli.stack.queue_space import QUEUE_FILES
 from dingtalk import names as notifier_names

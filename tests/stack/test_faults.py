@@ -18,7 +18,7 @@ import grpc
 import httpx
 import pytest
 
-from benchmarks.native_stack import free_ports
+from cli.drill.free_ports import free_ports
 from cli.stack.queue_space import queue_space
 from tests.deadline import until
 from tests.full_disk import fill_up, small_disk

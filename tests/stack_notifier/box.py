@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.native_stack import free_ports
+from cli.drill.free_ports import free_ports
 from tests.deadline import until
 from tests.stack.collector import ROOT
 

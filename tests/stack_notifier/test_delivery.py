@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from benchmarks.native_stack import free_ports
+from cli.drill.free_ports import free_ports
 from dingtalk.outbox.file import FILE
 from tests.full_disk import fill_up, small_disk
 from tests.stack_notifier.box import sample_alert

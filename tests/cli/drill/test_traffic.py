@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-from benchmarks.native_stack import free_ports
+from cli.drill.free_ports import free_ports
 from cli.drill.traffic import END_WITHIN, Traffic
 from tests.deadline import until
 

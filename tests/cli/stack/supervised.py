@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.native_stack import free_ports
+from cli.drill.free_ports import free_ports
 from cli.stack.ending import Ending
 from cli.stack.layout import Layout
 from cli.stack.marked import marked_processes

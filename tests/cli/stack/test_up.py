@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from benchmarks.native_stack import free_ports
+from cli.drill.free_ports import free_ports
 from cli.drill.stage import Clock, Stage
 from cli.main import main
 from cli.stack.interrupts import Interrupts

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.native_stack import NativeStack, StackFailedError, free_ports
+from benchmarks.native_stack import NativeStack, StackFailedError
+from cli.drill.free_ports import free_ports
 
 
 def test_a_stack_is_told_its_ports_and_nothing_of_the_callers_own_settings(tmp_path, monkeypatch):
