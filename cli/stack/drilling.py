@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cli.stack.probe import Probe
 from cli.stack.process import Process
+from cli.stack.simulated import allowed_hosts, receiver_table, robot_table
 from prometheus.alerting.scale import TimeScale
 from service import __version__
 
@@ -89,18 +90,12 @@ def watcher_config(site: Site, key: str) -> str:
             f"scale = {settings.drill_scale:g}",
             'alertmanager_url = ""',
             'prometheus_url = ""',
-            f"allowed_hosts = [{json.dumps(site.url('simulator_port'))}]",
+            allowed_hosts(site),
             f'people = [{{name = "on call for critical", mobile = "{ON_CALL["critical"]}"}}]',
             'owners = [{match = {severity = "critical"}, people = ["on call for critical"]}]',
             f'organisations = [{{name = "default", monthly_quota = {QUOTA}}}]',
-            "[[robots]]",
-            'name = "critical"',
-            'token = "simulator-critical"',
-            'secret = "SECsimulator"',
-            f"url = {json.dumps(site.url('simulator_port') + '/robot/send')}",
-            "[[receivers]]",
-            'name = "critical"',
-            'robots = ["critical"]',
+            robot_table(site, "critical"),
+            receiver_table("critical"),
             "[[boxes]]",
             f"name = {json.dumps(BOX)}",
             f"key = {json.dumps(key)}",

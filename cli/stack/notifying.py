@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -11,6 +10,7 @@ from cli.stack.drilling import notifier_lines
 from cli.stack.probe import Probe
 from cli.stack.process import Process
 from cli.stack.profile import Profile
+from cli.stack.simulated import allowed_hosts, receiver_table, robot_table
 from cli.stack.site import is_loopback
 from service import __version__
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 RECEIVERS = ("critical", "warning", "info")
 """The receivers of alertmanager/alertmanager.yml that groups hear; the simulator has a robot for each."""
 HEARTBEAT_RECEIVER = "watchdog"
-_SIMULATED_SECRET = "SECsimulator"  # noqa: S105 -- of robots that are none
 
 
 def notifier(site: Site) -> Process:
@@ -93,17 +92,10 @@ def simulated_config(site: Site, *, key: str) -> str:
         site: the stack.
         key: signs the heartbeats to the watcher of drills.
     """
-    quoted = {
-        name: json.dumps(value) for name, value in {"url": f"{site.url('simulator_port')}/robot/send", "secret": _SIMULATED_SECRET}.items()
-    }
-    robots = [
-        f'[[robots]]\nname = "{name}"\ntoken = "simulator-{name}"\nsecret = {quoted["secret"]}\nurl = {quoted["url"]}\n'
-        for name in RECEIVERS
-    ]
-    receivers = [f'[[receivers]]\nname = "{name}"\nrobots = ["{name}"]\n' for name in RECEIVERS]
+    robots = [robot_table(site, name) for name in RECEIVERS]
+    receivers = [receiver_table(name) for name in RECEIVERS]
     head = "# Made by `mgeo up`, since MGEO_NOTIFIER_CONFIG names none: tells the simulator.\n"
-    # With the scheme, since tokens go there without TLS; those of the simulator are in the documentation.
-    head += f'allowed_hosts = [{json.dumps(site.url("simulator_port"))}]\ndefault_receiver = "warning"\n'
+    head += f'{allowed_hosts(site)}\ndefault_receiver = "warning"\n'
     return "\n".join([head, *notifier_lines(site, key), "", *robots, *receivers])
 
 
